@@ -2,6 +2,7 @@
 //!
 //! (The map of the crate stands here once the modules do.)
 
+pub mod gguf;
 pub mod tensor;
 
 /// The number of a token in a model's vocabulary.
