@@ -119,6 +119,7 @@ fn with_value(kind: u32, value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn hostile_metadata_is_refused_by_key() {
+    let long_name = GgufBuilder::new().u32(&"k".repeat(70_000), 1);
     let huge = (1u64 << 60).to_le_bytes();
     let nested = (0..9).fold(array(0, 0, &[]), |inner, _| array(9, 1, &inner));
     let table = [
@@ -134,6 +135,7 @@ fn hostile_metadata_is_refused_by_key() {
         (with_value(9, &array(77, 0, &[])), "key `k`: the value type 77, expected 0 to 12"),
         (with_value(7, &[2]), "key `k`: a bool of value 2, expected 0 or 1"),
         (with_value(9, &array(7, 2, &[1, 9])), "key `k`: a bool of value 9, expected 0 or 1"),
+        (long_name.build(), "metadata entry 0 of 1: a name of 70000 bytes, expected at most 65535"),
         (GgufBuilder::new().u32("k", 1).u32("k", 1).build(), "key `k`: it is there twice"),
         (
             GgufBuilder::new().u32("evil\nkey\u{1b}", 1).raw("evil\nkey\u{1b}", 0, &[0]).build(),
@@ -198,6 +200,18 @@ fn lying_counts_are_refused_before_anything_is_reserved() {
         let error = refusal(file);
         assert!(error.contains(&expected), "{error}");
     }
+}
+
+#[test]
+fn more_than_any_model_has_is_refused_even_where_the_file_could_hold_it() {
+    let mut file = GgufBuilder::new().build();
+    file[16..24].copy_from_slice(&(1u64 << 17).to_le_bytes());
+    file.resize(13 << 17 | 64, 0);
+    let error = refusal(file);
+    assert!(error.contains("0 tensors and 131072 metadata entries, expected at most 1048576 and 65536"), "{error}");
+    let n = (1 << 20) + 1;
+    let error = refusal(with_value(9, &array(9, n, &vec![0; 12 * n])));
+    assert!(error.contains("key `k`: more than 1048576 nested arrays"), "{error}");
 }
 
 #[test]
@@ -314,6 +328,11 @@ fn what_cannot_be_opened_says_why() {
     assert!(matches!(&error, GgufError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound), "{error}");
     let error = Gguf::open(folder.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot read `") && error.ends_with("`: is a directory"), "{error}");
+    #[cfg(unix)]
+    {
+        let error = Gguf::open(Path::new("/dev/null")).unwrap_err().to_string();
+        assert_eq!(error, "cannot read `/dev/null`: not a regular file, which alone can be mapped");
+    }
     let empty = folder.path().join("empty.gguf");
     fs::write(&empty, "").unwrap();
     let error = Gguf::open(&empty).unwrap_err().to_string();
