@@ -2,8 +2,11 @@
 //!
 //! (The map of the crate stands here once the modules do.)
 
+pub mod backend;
 pub mod gguf;
 pub mod kernels;
+pub mod model;
+pub mod sampling;
 pub mod tensor;
 
 /// The number of a token in a model's vocabulary.
