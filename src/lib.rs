@@ -4,6 +4,7 @@
 
 pub mod gguf;
 pub mod tensor;
+pub mod text;
 
 /// The number of a token in a model's vocabulary.
 pub type TokenId = u32;
