@@ -8,6 +8,7 @@ pub mod kernels;
 pub mod model;
 pub mod sampling;
 pub mod tensor;
+pub mod text;
 
 /// The number of a token in a model's vocabulary.
 pub type TokenId = u32;
