@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod gguf;
+pub mod hub;
 pub mod kernels;
 pub mod model;
 pub mod sampling;

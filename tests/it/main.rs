@@ -4,4 +4,5 @@
 
 mod dequantize;
 mod gguf;
+mod hub;
 mod support;

@@ -1,3 +1,4 @@
 //! What tests share.
 
 pub(crate) mod gguf_writer;
+pub(crate) mod hub_cache;
