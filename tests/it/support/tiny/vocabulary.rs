@@ -9,7 +9,8 @@ const MERGES: [&str; 34] = [
     "_ in", "e l", "l l",
 ];
 
-const SPM_TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}[{{ message['role'] }}] {{ message['content'] }}
+const SPM_TEMPLATE: &str =
+    "{{ bos_token }}{% for message in messages %}[{{ message['role'] }}] {{ message['content'] }}
 {% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
 
 const BPE_TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message['role'] }}
