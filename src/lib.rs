@@ -3,6 +3,7 @@
 //! (The map of the crate stands here once the modules do.)
 
 pub mod gguf;
+pub mod kernels;
 pub mod tensor;
 pub mod text;
 

@@ -1,13 +1,18 @@
 //! Reads numbers, strings and values from bytes that may lie about everything.
 
+use super::array::{Array, Numbers, StringArray};
 use super::error::{GgufError, quote};
-use super::value::{Array, Numbers, StringArray, Value, ValueType};
+use super::value::{Value, ValueType};
 use crate::tensor::Bytes;
 
 /// Arrays of arrays deeper than this serve nobody.
 const MAX_DEPTH: usize = 4;
 /// The specification's limit for keys; tensor names are far shorter.
 const MAX_NAME_BYTES: usize = 65_535;
+/// Nested arrays take more memory than bytes in the file; more than this serve nobody either.
+const MAX_ARRAYS: usize = 1 << 20;
+/// What a count may reserve before the things it counts have been seen.
+const MAX_RESERVED: usize = 1 << 20;
 /// A string array's offsets are 32 bits wide.
 const MAX_STRING_ARRAY_BYTES: usize = u32::MAX as usize;
 
@@ -16,13 +21,14 @@ pub(super) struct Cursor<'a> {
     bytes: &'a Bytes,
     pos: usize,
     origin: &'a str,
+    n_arrays: usize,
     /// What is being read: `key `…``, `tensor `…``, or a part of the header.
     pub(super) item: String,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a Bytes, origin: &'a str) -> Cursor<'a> {
-        Cursor { bytes, pos: 0, origin, item: "the header".into() }
+        Cursor { bytes, pos: 0, origin, n_arrays: 0, item: "the header".into() }
     }
 
     pub(super) fn position(&self) -> usize {
@@ -51,7 +57,7 @@ impl<'a> Cursor<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], GgufError> {
         let bytes: &'a [u8] = self.bytes;
         let Some(taken) = self.pos.checked_add(n).and_then(|end| bytes.get(self.pos..end)) else {
-            return Err(self.truncated(format!("{n} bytes from byte {} on", self.pos)));
+            return Err(self.truncated(format!("needs {n} bytes from byte {} on", self.pos)));
         };
         self.pos += n;
         Ok(taken)
@@ -76,7 +82,7 @@ impl<'a> Cursor<'a> {
         let count = self.u64()?;
         match usize::try_from(count) {
             Ok(n) if n <= self.left() / least_bytes => Ok(n),
-            _ => Err(self.truncated(format!("room for {count} {what} from byte {} on", self.pos))),
+            _ => Err(self.truncated(format!("needs room for {count} {what} from byte {} on", self.pos))),
         }
     }
 
@@ -128,7 +134,11 @@ impl<'a> Cursor<'a> {
         Ok(match kind {
             ValueType::String => Array::Strings(self.string_array()?),
             ValueType::Array => {
-                let n = self.count("arrays", 12)?;
+                let n = self.count("arrays", kind.size_bytes())?;
+                self.n_arrays += n;
+                if self.n_arrays > MAX_ARRAYS {
+                    return Err(self.malformed(format!("more than {MAX_ARRAYS} nested arrays")));
+                }
                 Array::Arrays((0..n).map(|_| self.value_array(depth - 1)).collect::<Result<_, _>>()?)
             }
             _ => {
@@ -163,7 +173,7 @@ impl<'a> Cursor<'a> {
     fn string_array(&mut self) -> Result<StringArray, GgufError> {
         let n = self.count("strings", 8)?;
         let rest: &[u8] = &self.bytes[self.pos..];
-        let mut ends = Vec::with_capacity(n);
+        let mut ends = Vec::with_capacity(n.min(MAX_RESERVED));
         let mut end = 0usize;
         for i in 0..n {
             let next = rest[end..].split_first_chunk().and_then(|(len, text)| {
@@ -173,7 +183,11 @@ impl<'a> Cursor<'a> {
             end = match next {
                 Some(next) if next <= MAX_STRING_ARRAY_BYTES => next,
                 Some(_) => return Err(self.malformed("an array with more than 4 GiB of strings")),
-                None => return Err(self.truncated(format!("string {i} of {n}, from byte {} on", self.pos + end))),
+                None => {
+                    return Err(
+                        self.truncated(format!("needs {n} strings, number {i} from byte {} on", self.pos + end))
+                    );
+                }
             };
             ends.push(end as u32);
         }

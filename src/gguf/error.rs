@@ -30,7 +30,7 @@ pub enum GgufError {
         found: String,
     },
     /// The file ends too early.
-    #[error("{origin} ends at {len_bytes} bytes, but {item} needs {needs}: damaged or incomplete download")]
+    #[error("{origin} ends at {len_bytes} bytes, but {item} {needs}: damaged or incomplete download")]
     Truncated {
         /// The file, in backticks.
         origin: String,
@@ -38,7 +38,7 @@ pub enum GgufError {
         len_bytes: usize,
         /// The key, tensor or part of the header that does not fit.
         item: String,
-        /// How much that needs.
+        /// What it needs, or how far it reaches.
         needs: String,
     },
     /// The header contradicts itself or the specification.
@@ -62,7 +62,7 @@ pub enum GgufError {
         expected: String,
     },
     /// A tensor is stored in a type that taper does not compute with; the rest of the file is usable.
-    #[error("tensor {name} has the type {found}, which is not supported\nhint: supported are {supported}")]
+    #[error("tensor {name} is stored as {found}, which is not supported\nhint: supported are {supported}")]
     TensorType {
         /// The tensor, in backticks.
         name: String,

@@ -9,7 +9,7 @@ use crate::tensor::{Bytes, Dtype, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs::File, io};
+use std::{fs, fs::File, io};
 
 /// An open GGUF model. Cloning it is cheap, and what it hands out keeps the file mapped.
 #[derive(Clone, Debug)]
@@ -37,15 +37,15 @@ impl Gguf {
         let origin = format!("`{}`", path.display());
         let bytes = map(path)?;
         let header = header::parse(&bytes, &origin, 0)?;
-        let place = Place::of(&header.metadata)?;
+        let place = Place::of(&header.metadata, &origin)?;
         if place.number != 0 {
             let reason = format!("is part {} of {}\nhint: give the first part", place.number + 1, place.count);
             return Err(GgufError::Split { origin, reason });
         }
         let mut model = Inner::start(header, bytes, Some(path.to_owned()), &origin)?;
         if place.count > 1 {
-            for sibling in shards::siblings(path, place.count)? {
-                model.append(&sibling, place.count)?;
+            for number in 1..place.count {
+                model.append(&shards::path_of(number, place.count, path)?, place.count)?;
             }
             model.check_tensor_count(&origin)?;
         }
@@ -59,7 +59,7 @@ impl Gguf {
     pub fn from_bytes(bytes: Bytes) -> Result<Gguf, GgufError> {
         let origin = "the model in memory";
         let header = header::parse(&bytes, origin, 0)?;
-        let place = Place::of(&header.metadata)?;
+        let place = Place::of(&header.metadata, origin)?;
         if place != (Place { number: 0, count: 1 }) {
             let reason = format!("is part {} of {}, expected a whole model", place.number + 1, place.count);
             return Err(GgufError::Split { origin: origin.into(), reason });
@@ -138,7 +138,7 @@ impl Inner {
         })?;
         let origin = format!("`{}`", path.display());
         let header = header::parse(&bytes, &origin, expected.number)?;
-        let found = Place::of(&header.metadata)?;
+        let found = Place::of(&header.metadata, &origin)?;
         if found != expected {
             let (number, count) = (found.number + 1, found.count);
             let reason = format!("is part {number} of {count}, expected {} of {}", expected.number + 1, expected.count);
@@ -173,9 +173,13 @@ impl Inner {
 
 fn map(path: &Path) -> Result<Bytes, GgufError> {
     let failed = |source| GgufError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
+    // Before it is opened, since opening a pipe waits for its writer.
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Bytes::map(&file).map_err(failed)
+    if !kind.is_file() {
+        return Err(failed(io::Error::other("not a regular file, which alone can be mapped")));
+    }
+    Bytes::map(&File::open(path).map_err(failed)?).map_err(failed)
 }

@@ -10,6 +10,10 @@ use crate::tensor::Bytes;
 
 const MAX_DIMS: u32 = 4;
 const DEFAULT_ALIGNMENT: u32 = 32;
+/// Far more than any model has; entries take more memory than bytes in the file.
+const MAX_ENTRIES: usize = 1 << 16;
+/// As [`MAX_ENTRIES`]; mixtures with a tensor per expert have tens of thousands.
+const MAX_TENSORS: usize = 1 << 20;
 /// A key's length, its type and one byte.
 const LEAST_ENTRY_BYTES: usize = 13;
 /// A name's length, the number of dimensions, one of them, type and offset.
@@ -28,6 +32,10 @@ pub(super) fn parse(bytes: &Bytes, origin: &str, part: usize) -> Result<Header, 
     let version = version(&mut cursor, bytes, origin)?;
     let n_tensors = cursor.count("tensors", LEAST_TENSOR_BYTES)?;
     let n_entries = cursor.count("metadata entries", LEAST_ENTRY_BYTES)?;
+    if n_tensors > MAX_TENSORS || n_entries > MAX_ENTRIES {
+        let limit = format!("expected at most {MAX_TENSORS} and {MAX_ENTRIES}");
+        return Err(cursor.malformed(format!("{n_tensors} tensors and {n_entries} metadata entries, {limit}")));
+    }
     let metadata = metadata(&mut cursor, n_entries)?;
     let alignment = alignment(&mut cursor, &metadata)?;
     let mut tensors = Vec::new();
@@ -143,5 +151,5 @@ fn place(
     }
     let Some((end, name)) = furthest else { return Ok(()) };
     cursor.now_reading("tensor", name);
-    Err(cursor.truncated(format!("them up to {end}")))
+    Err(cursor.truncated(format!("reaches to byte {end}")))
 }

@@ -1,7 +1,8 @@
 //! The keys and values of a GGUF file, with getters that check type and range.
 
+use super::array::{Array, StringArray};
 use super::error::{GgufError, quote};
-use super::value::{Array, StringArray, Value};
+use super::value::Value;
 use std::collections::HashMap;
 
 /// Keys and values in file order.
@@ -149,9 +150,20 @@ impl Metadata {
         self.read(key, expected, integer)
     }
 
-    fn array<T>(&self, key: &str, expected: &str, each: fn(&Value) -> Option<T>) -> Result<Option<Vec<T>>, GgufError> {
+    fn array<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        each: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, GgufError> {
         self.read(key, expected, |value| match value {
-            Value::Array(Array::Numbers(numbers)) => numbers.iter().map(|number| each(&number)).collect(),
+            Value::Array(Array::Numbers(numbers)) => {
+                let mut values = Vec::with_capacity(numbers.len());
+                for number in numbers.iter() {
+                    values.push(each(&number)?);
+                }
+                Some(values)
+            }
             _ => None,
         })
     }

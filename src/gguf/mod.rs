@@ -4,6 +4,7 @@
 //! again above: sizes fit the file, names are unique and UTF-8, strings lie inside, every tensor of a known type has
 //! exactly the bytes that its shape asks for.
 
+mod array;
 mod cursor;
 mod error;
 mod file;
@@ -15,8 +16,9 @@ mod tensor_info;
 mod types;
 mod value;
 
+pub use array::{Array, Numbers, StringArray};
 pub use error::GgufError;
 pub use file::Gguf;
 pub use metadata::Metadata;
 pub use tensor_info::TensorInfo;
-pub use value::{Array, Numbers, StringArray, Value, ValueType};
+pub use value::{Value, ValueType};

@@ -5,7 +5,7 @@ use crate::tensor::Dtype;
 /// GGML's number, name, elements per block and bytes per block of the types beyond [`Dtype`].
 ///
 /// Source: `ggml_type` in ggml.h and the block structures of ggml-common.h.
-const OTHERS: [(u32, &str, usize, usize); 20] = [
+const OTHERS: [(u32, &str, usize, usize); 21] = [
     (9, "Q8_1", 32, 36),
     (15, "Q8_K", 256, 292),
     (16, "IQ2_XXS", 256, 66),
@@ -26,6 +26,7 @@ const OTHERS: [(u32, &str, usize, usize); 20] = [
     (35, "TQ2_0", 256, 66),
     (39, "MXFP4", 32, 17),
     (40, "NVFP4", 64, 36),
+    (41, "Q1_0", 128, 18),
 ];
 
 /// The name of the type with GGML's number `id`; `type 99` for one that has none here.

@@ -1,0 +1,6 @@
+//! The arithmetic on stored weights.
+
+pub mod block;
+mod scalar;
+
+pub use scalar::dequantize;
