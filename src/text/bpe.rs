@@ -100,7 +100,7 @@ impl<'a, 't> Bpe<'a, 't> {
             Whole::Newlines => text.starts_with('\n'),
             Whole::Never => false,
         };
-        if let Some(id) = whole.then(|| self.vocabulary.find(&self.word)).flatten() {
+        if let Some(id) = whole.then(|| self.vocabulary.find_plain(&self.word)).flatten() {
             return ids.push(id);
         }
         let Bpe { vocabulary, merges, unknown, merger, word, pair, .. } = self;
@@ -108,7 +108,7 @@ impl<'a, 't> Bpe<'a, 't> {
             word,
             character_lens(word),
             |both, at| merges.rank(both, at, pair),
-            |symbol| match vocabulary.find(symbol) {
+            |symbol| match vocabulary.find_plain(symbol) {
                 Some(id) => ids.push(id),
                 None => {
                     ids.extend(symbol.iter().filter_map(|&byte| byte_token(vocabulary, alphabet, byte).or(*unknown)))
@@ -121,8 +121,8 @@ impl<'a, 't> Bpe<'a, 't> {
 /// The token for a byte of a symbol that is no token.
 fn byte_token(vocabulary: &Vocabulary, alphabet: Alphabet, byte: u8) -> Option<TokenId> {
     match alphabet {
-        Alphabet::Bytes => vocabulary.find(&[byte]),
-        Alphabet::Characters => vocabulary.find(format!("<0x{byte:02X}>").as_bytes()),
+        Alphabet::Bytes => vocabulary.find_plain(&[byte]),
+        Alphabet::Characters => vocabulary.find_plain(format!("<0x{byte:02X}>").as_bytes()),
     }
 }
 

@@ -56,6 +56,27 @@ impl GgufTokenizer {
         Ok((GgufTokenizer { vocabulary, special_tokens, unknown, add_space, algorithm }, markers))
     }
 
+    /// Appends the tokens of a text without special tokens; whether a space goes before it is the second argument.
+    fn encoder<'t>(&'t self) -> Box<Encoder<'t>> {
+        let (vocabulary, unknown) = (&self.vocabulary, self.unknown);
+        match &self.algorithm {
+            Algorithm::Bpe { merges, pretokenizer } => {
+                let mut bpe = Bpe::new(vocabulary, merges, pretokenizer, unknown);
+                Box::new(move |text, _, ids| {
+                    bpe.encode(text, ids);
+                    Ok(())
+                })
+            }
+            Algorithm::Spm(scores) => Box::new(move |text, space_before, ids| {
+                spm::encode(text, space_before, vocabulary, scores, unknown, ids);
+                Ok(())
+            }),
+            Algorithm::WordPiece(wordpiece) => {
+                Box::new(move |text, _, ids| wordpiece.encode(text, vocabulary, unknown, ids))
+            }
+        }
+    }
+
     fn spelling(&self) -> Spelling {
         match self.algorithm {
             Algorithm::Bpe { pretokenizer, .. } if pretokenizer.alphabet == Alphabet::Bytes => Spelling::ByteLevel,
@@ -63,6 +84,8 @@ impl GgufTokenizer {
         }
     }
 }
+
+type Encoder<'t> = dyn FnMut(&'t str, bool, &mut Vec<TokenId>) -> Result<(), TextError> + 't;
 
 type Parts = (Vocabulary, Algorithm, Defaults);
 
@@ -101,8 +124,8 @@ fn read_wordpiece(metadata: &Metadata) -> Result<Parts, TextError> {
 fn frame_by_classes(metadata: &Metadata, vocabulary: &Vocabulary, markers: &mut Markers) -> Result<(), TextError> {
     // The key is misspelt in the format.
     let separator = metadata.u32("tokenizer.ggml.seperator_token_id")?.unwrap_or(102);
-    markers.before = markers.bos;
-    markers.after = Some(separator).filter(|&id| vocabulary.kind(id).is_some());
+    markers.before = Vec::from_iter(markers.bos);
+    markers.after = Vec::from_iter(Some(separator).filter(|&id| vocabulary.kind(id).is_some()));
     Ok(())
 }
 
@@ -142,31 +165,19 @@ impl Codec for GgufTokenizer {
     fn encode(&self, text: &str, special: Special, ids: &mut Vec<TokenId>) -> Result<(), TextError> {
         let mut fragments = Vec::new();
         self.special_tokens.split(text, &self.vocabulary, special, &mut |part| fragments.push(part));
-        let mut bpe = match &self.algorithm {
-            Algorithm::Bpe { merges, pretokenizer } => {
-                Some(Bpe::new(&self.vocabulary, merges, pretokenizer, self.unknown))
-            }
-            _ => None,
-        };
+        let mut encode = self.encoder();
         let mut space_before = self.add_space;
         for fragment in fragments {
-            let text = match fragment {
-                Fragment::Text(text) => text,
+            space_before = match fragment {
                 Fragment::Token(id) => {
                     ids.push(id);
-                    space_before = self.add_space;
-                    continue;
+                    self.add_space
+                }
+                Fragment::Text(text) => {
+                    encode(text, space_before, ids)?;
+                    false
                 }
             };
-            match (&self.algorithm, &mut bpe) {
-                (Algorithm::Bpe { .. }, Some(bpe)) => bpe.encode(text, ids),
-                (Algorithm::Spm(scores), _) => {
-                    spm::encode(text, space_before, &self.vocabulary, scores, self.unknown, ids)
-                }
-                (Algorithm::WordPiece(wordpiece), _) => wordpiece.encode(text, &self.vocabulary, self.unknown, ids)?,
-                _ => {}
-            }
-            space_before = false;
         }
         Ok(())
     }

@@ -20,14 +20,16 @@ pub(crate) struct JsonTokenizer {
 }
 
 /// What goes before and after a text.
-pub(crate) type Frame = (Option<TokenId>, Option<TokenId>);
+pub(crate) type Frame = (Vec<TokenId>, Vec<TokenId>);
 
 impl JsonTokenizer {
     /// # Errors
     /// [`TextError::Json`] if the file cannot be read or understood.
     pub(crate) fn read(path: &Path) -> Result<JsonTokenizer, TextError> {
-        let parsing = tokenizers::Tokenizer::from_file(path)
-            .map_err(|error| TextError::Json { path: path.into(), reason: error.to_string() })?;
+        let failed = |error: tokenizers::Error| TextError::Json { path: path.into(), reason: error.to_string() };
+        let mut parsing = tokenizers::Tokenizer::from_file(path).map_err(failed)?;
+        // Some files say how long a text is cut for training; a prompt is never cut.
+        parsing.with_truncation(None).map_err(failed)?.with_padding(None);
         let parts: &[DecoderWrapper] = match parsing.get_decoder() {
             Some(DecoderWrapper::Sequence(sequence)) => sequence.get_decoders(),
             Some(decoder) => std::slice::from_ref(decoder),
@@ -54,12 +56,12 @@ impl JsonTokenizer {
     /// # Errors
     /// [`TextError::Encode`] if it fails.
     pub(crate) fn frame(&self) -> Result<Frame, TextError> {
-        // Between the two stands the one token of a letter.
+        // A letter stands between the two.
         let framed = encode(&self.parsing, "a", true)?;
         let alone = encode(&self.parsing, "a", false)?;
-        let before = framed.windows(alone.len().max(1)).position(|part| part == alone).unwrap_or(0);
-        let after = framed.get(before + alone.len()..).unwrap_or_default();
-        Ok((before.checked_sub(1).map(|i| framed[i]), after.first().copied()))
+        let n_before = framed.windows(alone.len().max(1)).position(|part| part == alone).unwrap_or(0);
+        let after = framed.get(n_before + alone.len()..).unwrap_or_default();
+        Ok((framed[..n_before].to_vec(), after.to_vec()))
     }
 }
 
@@ -71,7 +73,9 @@ fn encode(tokenizer: &tokenizers::Tokenizer, text: &str, framed: bool) -> Result
 
 impl Codec for JsonTokenizer {
     fn n_vocab(&self) -> usize {
-        self.parsing.get_vocab_size(true)
+        let added = self.parsing.get_added_vocabulary().get_added_tokens_decoder();
+        let n_added = added.keys().max().map_or(0, |&last| last as usize + 1);
+        n_added.max(self.parsing.get_vocab_size(false))
     }
 
     fn find(&self, text: &str) -> Option<TokenId> {

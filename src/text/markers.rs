@@ -6,15 +6,14 @@ use crate::TokenId;
 use crate::gguf::Metadata;
 
 /// Tokens with a meaning.
-#[derive(Clone, Debug, Default)]
 pub(crate) struct Markers {
     pub(crate) bos: Option<TokenId>,
     pub(crate) eos: Option<TokenId>,
     pub(crate) unknown: Option<TokenId>,
     /// Put before a prompt.
-    pub(crate) before: Option<TokenId>,
+    pub(crate) before: Vec<TokenId>,
     /// Put after a prompt.
-    pub(crate) after: Option<TokenId>,
+    pub(crate) after: Vec<TokenId>,
     /// Those after which a model has said all it wanted, ascending.
     pub(crate) ends: Vec<TokenId>,
 }
@@ -122,7 +121,9 @@ impl Markers {
         ends.dedup();
         let add_bos = metadata.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(defaults.add_bos);
         let add_eos = metadata.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false);
-        Ok(Markers { bos, eos, unknown, before: bos.filter(|_| add_bos), after: eos.filter(|_| add_eos), ends })
+        let before = bos.filter(|_| add_bos).into_iter().collect();
+        let after = eos.filter(|_| add_eos).into_iter().collect();
+        Ok(Markers { bos, eos, unknown, before, after, ends })
     }
 }
 

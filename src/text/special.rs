@@ -59,7 +59,8 @@ impl SpecialTokens {
             part(Fragment::Token(id));
             at += len;
             if self.strip_right.binary_search(&id).is_ok() {
-                at = text.len() - text[at..].trim_ascii_start().len();
+                let is_space = |c: char| c.is_ascii_whitespace() || c == '\x0B';
+                at = text.len() - text[at..].trim_start_matches(is_space).len();
             }
             start = at;
         }

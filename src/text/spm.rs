@@ -46,7 +46,7 @@ pub(crate) fn encode(
 ) {
     let prefix = if space_before { SPACE } else { "" };
     let text = [prefix, &text.replace(' ', SPACE)].concat();
-    let token = |symbol: &[u8]| vocabulary.find(symbol);
+    let token = |symbol: &[u8]| vocabulary.find_plain(symbol);
     Merger::default().merge(
         text.as_bytes(),
         character_lens(text.as_bytes()),
@@ -59,7 +59,7 @@ pub(crate) fn encode(
 }
 
 fn byte_token(vocabulary: &Vocabulary, byte: u8) -> Option<TokenId> {
-    vocabulary.find(format!("<0x{byte:02X}>").as_bytes()).or_else(|| vocabulary.find(&[byte]))
+    vocabulary.find_plain(format!("<0x{byte:02X}>").as_bytes()).or_else(|| vocabulary.find_plain(&[byte]))
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ pub(crate) struct Table {
     slots: Box<[u64]>,
 }
 
-/// More steps than any honest array needs at this load; a crafted one must not make us slow.
-const MAX_PROBES: usize = 4096;
+/// How far from its place a string may be: more than any honest array needs at this load, so that a crafted one cannot
+/// make us slow.
+const MAX_PROBES: usize = 1024;
 
 impl Table {
     /// The table of `strings`, which come from `key` in the file.
@@ -39,18 +40,12 @@ impl Table {
     pub(crate) fn find(&self, strings: &StringArray, text: &[u8]) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let hash = hash(text);
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            if slot == 0 {
-                return None;
-            }
-            let position = (slot as u32).wrapping_sub(1);
-            if slot >> 32 == hash >> 32 && strings.get(position as usize) == Some(text) {
-                return Some(position);
-            }
-            at = (at + 1) & mask;
-        }
+        let places = (0..MAX_PROBES).map(|step| self.slots[(hash as usize).wrapping_add(step) & mask]);
+        places
+            .take_while(|&slot| slot != 0)
+            .filter(|slot| slot >> 32 == hash >> 32)
+            .map(|slot| slot as u32 - 1)
+            .find(|&position| strings.get(position as usize) == Some(text))
     }
 }
 

@@ -68,12 +68,12 @@ impl Tokenizer {
     /// [`TextError::Json`] if the file cannot be read or understood.
     pub fn from_file(path: &Path, bos: Option<TokenId>, ends: &[TokenId]) -> Result<Tokenizer, TextError> {
         let codec = JsonTokenizer::read(path)?;
-        let frame = codec.frame()?;
-        let mut markers = Markers { bos, eos: ends.first().copied(), ..Markers::default() };
-        (markers.before, markers.after) = frame;
-        markers.ends = [ends, &named_ends(|name| codec.find(name))].concat();
-        markers.ends.sort_unstable();
-        markers.ends.dedup();
+        let (before, after) = codec.frame()?;
+        let eos = ends.first().copied();
+        let mut ends = [ends, &named_ends(|name| codec.find(name))].concat();
+        ends.sort_unstable();
+        ends.dedup();
+        let markers = Markers { bos, eos, unknown: None, before, after, ends };
         Ok(Tokenizer { codec: Box::new(codec), markers })
     }
 
@@ -92,9 +92,9 @@ impl Tokenizer {
     /// # Errors
     /// As [`Self::encode`].
     pub fn encode_framed(&self, text: &str, special: Special) -> Result<Vec<TokenId>, TextError> {
-        let mut ids = Vec::from_iter(self.markers.before);
+        let mut ids = self.markers.before.clone();
         self.append(text, special, &mut ids)?;
-        ids.extend(self.markers.after);
+        ids.extend_from_slice(&self.markers.after);
         Ok(ids)
     }
 
@@ -121,14 +121,14 @@ impl Tokenizer {
         self.markers.eos
     }
 
-    /// What goes before a text by the rules of the file.
-    pub fn before(&self) -> Option<TokenId> {
-        self.markers.before
+    /// What goes before a text by the rules of the file: mostly [`Self::bos`] or nothing.
+    pub fn before(&self) -> &[TokenId] {
+        &self.markers.before
     }
 
     /// What goes after a text by the rules of the file.
-    pub fn after(&self) -> Option<TokenId> {
-        self.markers.after
+    pub fn after(&self) -> &[TokenId] {
+        &self.markers.after
     }
 
     /// Whether a model that generates `id` has said all it wanted.

@@ -57,6 +57,12 @@ impl Vocabulary {
         self.table.find(&self.texts, text)
     }
 
+    /// The token that is written `text` in the file, unless it marks structure: no text may become such a token by chance.
+    pub(crate) fn find_plain(&self, text: &[u8]) -> Option<TokenId> {
+        let is_plain = |id: &TokenId| !matches!(self.kinds[*id as usize], TokenKind::Control | TokenKind::Unknown);
+        self.find(text).filter(is_plain)
+    }
+
     /// How token `id` is written in the file; nothing past the end.
     pub(crate) fn text(&self, id: TokenId) -> &[u8] {
         self.texts.get(id as usize).unwrap_or_default()

@@ -74,7 +74,7 @@ impl WordPiece {
         while !rest.is_empty() {
             let longest = (1..=rest.len().min(self.max_len))
                 .rev()
-                .find_map(|len| Some((vocabulary.find(rest.get(..len)?.as_bytes())?, len)));
+                .find_map(|len| Some((vocabulary.find_plain(rest.get(..len)?.as_bytes())?, len)));
             let Some((id, len)) = longest else { return false };
             ids.push(id);
             rest = &rest[len..];
