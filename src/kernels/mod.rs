@@ -10,6 +10,7 @@ mod form;
 mod isa;
 mod product;
 mod scalar;
+pub mod vector;
 
 pub use columns::Columns;
 pub use form::{Form, Rows, quantize};
