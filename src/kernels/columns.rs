@@ -20,10 +20,15 @@ mod access {
 
     // SAFETY: a `Columns` is an exclusive borrow of its own floats, as `&mut [f32]` is.
     unsafe impl Send for Columns<'_> {}
+    // SAFETY: through a shared one, floats are reached by `tile` alone, whose caller keeps tiles apart.
+    unsafe impl Sync for Columns<'_> {}
 
     impl Columns<'_> {
         /// The floats of row `row` in these columns.
-        pub(in crate::kernels) fn row(&mut self, row: usize) -> &mut [f32] {
+        ///
+        /// # Panics
+        /// If there is no such row.
+        pub fn row(&mut self, row: usize) -> &mut [f32] {
             assert!(row < self.n_rows, "row {row} of {}", self.n_rows);
             let first = row * self.stride + self.range.start;
             // SAFETY: the construction checked that `n_rows` rows of `stride` floats are there and that `range` lies
@@ -31,16 +36,20 @@ mod access {
             unsafe { std::slice::from_raw_parts_mut(self.matrix.add(first), self.range.len()) }
         }
 
-        /// The columns `range`, counted as in the whole matrix, while others may hold other windows.
+        /// The rows `rows`, counted from 0 in the result, and of them the columns `range`, counted as in the whole matrix,
+        /// while others may hold other tiles.
         ///
         /// # Safety
-        /// While the result lives, nobody may hold a window, or read floats, that overlap it.
+        /// While the result lives, nobody may hold a tile, or read floats, that overlap it.
         ///
         /// # Panics
-        /// If `range` is not inside these columns.
-        pub unsafe fn window(&self, range: Range<usize>) -> Columns<'_> {
+        /// If the tile does not lie inside.
+        pub unsafe fn tile(&self, rows: Range<usize>, range: Range<usize>) -> Columns<'_> {
+            assert!(rows.start <= rows.end && rows.end <= self.n_rows, "rows {rows:?} of {}", self.n_rows);
             assert!(self.range.start <= range.start && range.start <= range.end && range.end <= self.range.end);
-            Columns { range, ..*self }
+            // SAFETY: `rows` start inside the matrix or at its end.
+            let matrix = unsafe { self.matrix.add(rows.start * self.stride) };
+            Columns { matrix, n_rows: rows.len(), range, ..*self }
         }
     }
 }
@@ -54,6 +63,11 @@ impl<'a> Columns<'a> {
         let stride = matrix.len().checked_div(n_rows).unwrap_or(0);
         assert_eq!(stride * n_rows, matrix.len(), "a matrix of {n_rows} rows has {} floats", matrix.len());
         Columns { matrix: matrix.as_mut_ptr(), n_rows, stride, range: 0..stride, borrow: PhantomData }
+    }
+
+    /// These columns for a while.
+    pub fn reborrow(&mut self) -> Columns<'_> {
+        Columns { range: self.range.clone(), borrow: PhantomData, ..*self }
     }
 
     /// The columns before `column`, counted as in the whole matrix, and those from it on.

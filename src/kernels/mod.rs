@@ -4,16 +4,25 @@
 //! bits for block-quantized weights, and the bits of a row never depend on how many rows a call has, on how the outputs
 //! are divided among calls, or on threads.
 
+mod attention;
 pub mod block;
+mod cells;
 mod columns;
 mod form;
 mod isa;
+mod lanes;
+mod pool;
 mod product;
 mod scalar;
+mod tiles;
 pub mod vector;
 
+pub use attention::{Attention, Queries};
+pub use cells::{BLOCK_LEN, Cells, CellsMut, n_cell_elements};
 pub use columns::Columns;
 pub use form::{Form, Rows, quantize};
 pub use isa::Isa;
+pub use pool::Pool;
 pub use product::{Scratch, Weights, product};
 pub use scalar::dequantize;
+pub use tiles::{Cut, Tile};
