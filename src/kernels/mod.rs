@@ -11,6 +11,8 @@ mod isa;
 mod product;
 mod scalar;
 pub mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 pub use columns::Columns;
 pub use form::{Form, Rows, quantize};
