@@ -16,6 +16,8 @@ mod product;
 mod scalar;
 mod tiles;
 pub mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 pub use attention::{Attention, Queries};
 pub use cells::{BLOCK_LEN, Cells, CellsMut, n_cell_elements};

@@ -2,8 +2,11 @@
 
 use super::columns::Columns;
 use super::form::{Form, Rows};
-use super::isa::{Isa, Level};
+use super::isa::Isa;
+#[cfg(not(target_arch = "x86_64"))]
 use super::scalar;
+#[cfg(target_arch = "x86_64")]
+use super::x86_64;
 use crate::tensor::Dtype;
 
 /// A stored matrix `(n_out, n_in)`, each output's weights one after another.
@@ -47,7 +50,11 @@ impl<'a> Weights<'a> {
 
 /// Memory that products work in; one for each thread, kept so that later products allocate nothing.
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    /// What minima and offsets are multiplied with.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) sums: Vec<[u8; 16]>,
+}
 
 impl Scratch {
     /// Empty, to be filled by the first product.
@@ -67,10 +74,11 @@ pub fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scratch: &mu
     assert_eq!(x.width(), weights.n_in, "activations in a row");
     assert_eq!(x.n_rows(), out.n_rows(), "rows of activations and of results");
     assert!(out.range().end <= weights.n_out, "outputs {:?} of {}", out.range(), weights.n_out);
-    let _ = scratch;
-    match isa.level() {
-        Level::Scalar => scalar::product(weights, x, out),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::AvxVnni | Level::Avx512 => scalar::product(weights, x, out),
+    #[cfg(target_arch = "x86_64")]
+    x86_64::product(isa, weights, x, out, scratch);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (isa, scratch);
+        scalar::product(weights, x, out);
     }
 }

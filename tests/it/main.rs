@@ -4,4 +4,5 @@
 
 mod dequantize;
 mod gguf;
+mod kernels;
 mod support;
