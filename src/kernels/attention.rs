@@ -99,7 +99,11 @@ impl Attention {
     pub fn attend<'c>(&mut self, isa: Isa, queries: &Queries, cells: impl Fn(usize) -> Cells<'c>, out: Columns) {
         assert!(queries.data.len().is_multiple_of(queries.stride) && queries.columns.end <= queries.stride);
         assert!(queries.columns.len().is_multiple_of(queries.head_dim), "whole heads");
-        assert_eq!((out.n_rows(), out.range()), (queries.n_rows(), queries.columns.clone()), "room for what is attended");
+        assert_eq!(
+            (out.n_rows(), out.range()),
+            (queries.n_rows(), queries.columns.clone()),
+            "room for what is attended"
+        );
         run(isa, Attend { scratch: self, queries, cells, out });
     }
 

@@ -89,12 +89,24 @@ impl Cells<'_> {
     #[inline(always)]
     pub(super) fn unpack<L: Lanes>(&self, next: &Cells, lines: &mut [Line]) {
         match (self, next) {
-            (Cells::F16(cells), Cells::F16(next)) => unpack(cells, next, lines, |x, line| {
-                L::load_f16(x).store(&mut line.0);
-            }, L::prefetch),
-            (Cells::F32(cells), Cells::F32(next)) => unpack(cells, next, lines, |x, line| {
-                L::load(x).store(&mut line.0);
-            }, L::prefetch),
+            (Cells::F16(cells), Cells::F16(next)) => unpack(
+                cells,
+                next,
+                lines,
+                |x, line| {
+                    L::load_f16(x).store(&mut line.0);
+                },
+                L::prefetch,
+            ),
+            (Cells::F32(cells), Cells::F32(next)) => unpack(
+                cells,
+                next,
+                lines,
+                |x, line| {
+                    L::load(x).store(&mut line.0);
+                },
+                L::prefetch,
+            ),
             _ => unreachable!("the blocks of a cache are of one type"),
         }
     }
