@@ -25,9 +25,10 @@ pub struct Candle {
 pub struct Rows(Option<Array>);
 
 /// Cosines and sines, each (n_rows, head_dim / 2).
+#[derive(Default)]
 pub struct Rotation {
-    cos: Array,
-    sin: Array,
+    cos: Rows,
+    sin: Rows,
 }
 
 /// Keys and values of each layer: (n_kv_heads, n_cells, head_dim).
@@ -132,11 +133,13 @@ impl Backend for Candle {
         Ok(())
     }
 
-    fn rotation(&mut self, rope: &Rope, positions: &[usize]) -> Result<Rotation> {
-        let angles = || positions.iter().flat_map(|&pos| rope.frequencies.iter().map(move |f| pos as f32 * f));
+    fn rotation(&mut self, rope: &Rope, layout: &Layout, out: &mut Rotation) -> Result<()> {
+        let angles = || layout.positions().flat_map(|pos| rope.frequencies.iter().map(move |f| pos as f32 * f));
         let cos = angles().map(|angle| angle.cos() * rope.magnitude).collect();
         let sin = angles().map(|angle| angle.sin() * rope.magnitude).collect();
-        Ok(Rotation { cos: self.host_rows(cos, positions.len())?, sin: self.host_rows(sin, positions.len())? })
+        out.cos.set(self.host_rows(cos, layout.cells.len())?);
+        out.sin.set(self.host_rows(sin, layout.cells.len())?);
+        Ok(())
     }
 
     fn embed(&mut self, table: &Tensor, tokens: &[TokenId], out: &mut Rows) -> Result<()> {
@@ -185,7 +188,8 @@ impl Backend for Candle {
         let mut spans = Vec::with_capacity(place.layout.spans.len());
         for span in &place.layout.spans {
             let q = q.get()?.narrow(1, span.rows.start, span.rows.len())?;
-            spans.push(attend_span(&q, &seen(keys, span)?, &seen(values, span)?, span, place.shape)?);
+            let (keys, values) = (seen(keys, place.layout, span)?, seen(values, place.layout, span)?);
+            spans.push(attend_span(&q, &keys, &values, span, place.shape)?);
         }
         out.set(Array::cat(&spans, 0)?);
         Ok(())
@@ -274,7 +278,7 @@ fn rotate(x: &Array, norm: Option<&Norm<Candle>>, place: &Place<'_, Candle>) -> 
         Some(norm) => normalize(x, norm)?,
         None => x.clone(),
     };
-    let Rotation { cos, sin } = place.rotation;
+    let (cos, sin) = (place.rotation.cos.get()?, place.rotation.sin.get()?);
     let x = x.unsqueeze(0)?;
     let turned = match place.pairing {
         Pairing::Adjacent => candle_nn::rotary_emb::rope_i(&x, cos, sin)?,
@@ -296,11 +300,11 @@ fn runs(layout: &Layout) -> Vec<(usize, usize)> {
 }
 
 /// What a span sees of `cached` (n_kv_heads, n_cells, head_dim): (n_kv_heads, n_seen, head_dim).
-fn seen(cached: &Array, span: &Span) -> Result<Array> {
-    if let Some(first) = span.contiguous_from() {
+fn seen(cached: &Array, layout: &Layout, span: &Span) -> Result<Array> {
+    if let Some(first) = layout.contiguous_from(span) {
         return Ok(cached.narrow(1, first, span.n_seen())?);
     }
-    let cells: Vec<u32> = (0..span.n_seen()).map(|pos| span.cell(pos) as u32).collect();
+    let cells: Vec<u32> = (0..span.n_seen()).map(|pos| layout.cell(span, pos) as u32).collect();
     let cells = Array::from_vec(cells, span.n_seen(), cached.device())?;
     Ok(cached.index_select(&cells, 1)?)
 }

@@ -8,11 +8,13 @@
 //! keeps, so that an implementation with buffers of its own need not allocate for a token.
 
 mod candle;
+mod cpu;
 mod layout;
 
 use crate::{TokenId, tensor::Tensor};
 
 pub use candle::Candle;
+pub use cpu::{CacheType, Cpu, default_threads};
 pub use layout::{BLOCK_LEN, CacheShape, Layout, Span};
 
 /// Carries out the forward pass on one device.
@@ -23,8 +25,8 @@ pub trait Backend: Send + Sized {
     type Matrix: Send;
     /// A weight vector, f32.
     type Vector: Send;
-    /// Cosines and sines of the positions of a batch, each (n_rows, head_dim / 2).
-    type Rotation: Send;
+    /// Cosines and sines of the positions of a batch, each (n_rows, head_dim / 2); empty to begin with.
+    type Rotation: Default + Send;
     /// Keys and values of every layer, in blocks of [`BLOCK_LEN`] positions.
     type Cache: Send;
 
@@ -55,11 +57,11 @@ pub trait Backend: Send + Sized {
     /// When the device has no room for it.
     fn grow(&self, cache: &mut Self::Cache, n_blocks: usize) -> Result<(), BackendError>;
 
-    /// Prepares the rotation that every layer applies to the heads of these rows.
+    /// `out` = the rotation that every layer applies to the heads of the rows of `layout`.
     ///
     /// # Errors
     /// When the device fails.
-    fn rotation(&mut self, rope: &Rope, positions: &[usize]) -> Result<Self::Rotation, BackendError>;
+    fn rotation(&mut self, rope: &Rope, layout: &Layout, out: &mut Self::Rotation) -> Result<(), BackendError>;
 
     /// `out` = the rows `tokens` of `table` (n_vocab, d_model). The table stays where it is stored.
     ///

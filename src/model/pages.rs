@@ -18,6 +18,8 @@ pub(super) struct Pages {
 struct Table {
     blocks: Vec<usize>,
     len: usize,
+    /// Rows of the batch under way that are still to be placed.
+    n_pending: usize,
 }
 
 impl Pages {
@@ -36,32 +38,35 @@ impl Pages {
         self.tables.get(&sequence).map_or(0, |table| table.len)
     }
 
-    /// Appends the rows of `batch` to their sequences.
+    /// Appends the rows of `batch` to their sequences; `layout` says where.
     ///
     /// # Errors
     /// [`ModelError::ContextFull`], with nothing appended.
-    pub(super) fn place(&mut self, batch: &Batch) -> Result<Layout, ModelError> {
+    pub(super) fn place(&mut self, batch: &Batch, layout: &mut Layout) -> Result<(), ModelError> {
         self.reserve(batch)?;
-        let mut layout = Layout::default();
+        let Layout { cells, spans, blocks } = layout;
+        (cells.clear(), spans.clear(), blocks.clear());
         let mut last = None;
         for (i, row) in batch.rows.iter().enumerate() {
             let table = self.tables.entry(row.sequence).or_default();
             if table.len == table.blocks.len() * BLOCK_LEN {
                 table.blocks.push(self.free.pop().expect("`reserve` has made room for every row"));
             }
-            match layout.spans.last_mut() {
+            match spans.last_mut() {
                 Some(span) if last == Some(row.sequence) => span.rows.end = i + 1,
-                _ => layout.spans.push(Span { rows: i..i + 1, first_pos: table.len, blocks: Vec::new() }),
+                _ => spans.push(Span { rows: i..i + 1, first_pos: table.len, blocks: 0..0 }),
             }
-            layout.cells.push(table.blocks[table.len / BLOCK_LEN] * BLOCK_LEN + table.len % BLOCK_LEN);
+            cells.push(table.blocks[table.len / BLOCK_LEN] * BLOCK_LEN + table.len % BLOCK_LEN);
             table.len += 1;
             last = Some(row.sequence);
         }
-        for span in &mut layout.spans {
+        for span in spans {
             let table = &self.tables[&batch.rows[span.rows.start].sequence];
-            span.blocks = table.blocks[..span.n_seen().div_ceil(BLOCK_LEN)].to_vec();
+            let start = blocks.len();
+            blocks.extend(&table.blocks[..span.n_seen().div_ceil(BLOCK_LEN)]);
+            span.blocks = start..blocks.len();
         }
-        Ok(layout)
+        Ok(())
     }
 
     /// Forgets what `sequence` has from position `len` on.
@@ -79,21 +84,21 @@ impl Pages {
 
     /// Makes room for every row of `batch`.
     fn reserve(&mut self, batch: &Batch) -> Result<(), ModelError> {
-        let mut added: HashMap<SequenceId, usize> = HashMap::new();
+        let (mut n_new, mut longest) = (0, 0);
         for row in &batch.rows {
-            *added.entry(row.sequence).or_default() += 1;
+            let table = self.tables.entry(row.sequence).or_default();
+            let pos = table.len + table.n_pending;
+            // A table has no block beyond its length, so the first position of a block asks for one.
+            n_new += usize::from(pos.is_multiple_of(BLOCK_LEN));
+            longest = longest.max(pos + 1);
+            table.n_pending += 1;
         }
-        let n_new: usize = added
-            .iter()
-            .map(|(id, n)| {
-                let table = self.tables.get(id);
-                let (len, blocks) = table.map_or((0, 0), |table| (table.len, table.blocks.len()));
-                (len + n).div_ceil(BLOCK_LEN) - blocks
-            })
-            .sum();
+        for row in &batch.rows {
+            self.tables.entry(row.sequence).or_default().n_pending = 0;
+        }
         let n_used = self.n_blocks - self.free.len() + n_new;
-        let longest = added.iter().map(|(&id, n)| self.len(id) + n).max().unwrap_or(0);
         if n_used > self.max_blocks || longest > self.n_ctx {
+            self.tables.retain(|_, table| table.len > 0);
             return Err(ModelError::ContextFull { n_ctx: self.n_ctx });
         }
         if n_used > self.n_blocks {
@@ -114,12 +119,19 @@ mod tests {
     const A: SequenceId = SequenceId(1);
     const B: SequenceId = SequenceId(2);
 
+    impl Pages {
+        fn placed(&mut self, batch: &Batch) -> Result<Layout, ModelError> {
+            let mut layout = Layout::default();
+            self.place(batch, &mut layout).map(|()| layout)
+        }
+    }
+
     #[test]
     fn two_sequences_never_share_a_cell() {
         let mut pages = Pages::new(1024);
         let mut seen = std::collections::HashSet::new();
         for sequence in [A, B, A, B, B] {
-            let layout = pages.place(&Batch::every(sequence, &[0; 40])).expect("fits");
+            let layout = pages.placed(&Batch::every(sequence, &[0; 40])).expect("fits");
             assert!(layout.cells.iter().all(|&cell| seen.insert(cell)));
         }
         assert_eq!((pages.len(A), pages.len(B)), (80, 120));
@@ -128,20 +140,31 @@ mod tests {
     #[test]
     fn what_is_truncated_is_used_again() {
         let mut pages = Pages::new(64);
-        let first = pages.place(&Batch::every(A, &[0; 64])).expect("fits");
-        assert!(matches!(pages.place(&Batch::every(A, &[0])), Err(ModelError::ContextFull { n_ctx: 64 })));
+        let first = pages.placed(&Batch::every(A, &[0; 64])).expect("fits");
+        assert!(matches!(pages.placed(&Batch::every(A, &[0])), Err(ModelError::ContextFull { n_ctx: 64 })));
         pages.truncate(A, 10);
-        assert_eq!(pages.place(&Batch::every(A, &[0; 54])).expect("fits").cells, first.cells[10..]);
+        assert_eq!(pages.placed(&Batch::every(A, &[0; 54])).expect("fits").cells, first.cells[10..]);
         pages.truncate(A, 0);
-        assert_eq!(pages.place(&Batch::every(B, &[0; 64])).expect("fits").cells, first.cells);
+        assert_eq!(pages.placed(&Batch::every(B, &[0; 64])).expect("fits").cells, first.cells);
+    }
+
+    #[test]
+    fn a_batch_that_does_not_fit_leaves_no_trace() {
+        let mut pages = Pages::new(64);
+        pages.placed(&Batch::every(A, &[0; 33])).expect("fits");
+        let mut both = Batch::every(A, &[0; 20]);
+        both.rows.extend(Batch::every(B, &[0]).rows);
+        assert!(matches!(pages.placed(&both), Err(ModelError::ContextFull { n_ctx: 64 })));
+        assert_eq!((pages.len(A), pages.len(B), pages.tables.len()), (33, 0, 1));
+        pages.placed(&Batch::every(A, &[0; 31])).expect("fits");
     }
 
     #[test]
     fn a_lone_sequence_is_contiguous() {
         let mut pages = Pages::new(4096);
         for n in [5, 100, 1, 700] {
-            let layout = pages.place(&Batch::last(A, &vec![0; n])).expect("fits");
-            assert_eq!(layout.spans[0].contiguous_from(), Some(0));
+            let layout = pages.placed(&Batch::last(A, &vec![0; n])).expect("fits");
+            assert_eq!(layout.contiguous_from(&layout.spans[0]), Some(0));
         }
     }
 }

@@ -16,7 +16,19 @@ pub struct Transformer<B: Backend> {
     cache: Option<B::Cache>,
     /// Blocks that `cache` has room for.
     n_blocks: usize,
+    step: Step<B::Rotation>,
     buffers: Buffers<B::Rows>,
+}
+
+/// What the layers have to know about the batch under way; kept, so that a token allocates nothing.
+#[derive(Default)]
+struct Step<R> {
+    tokens: Vec<TokenId>,
+    layout: Layout,
+    /// Every layer turns its heads by the same angles.
+    rotation: R,
+    /// Rows whose logits are wanted.
+    wanted: Vec<usize>,
 }
 
 /// Activations of the batch under way.
@@ -43,7 +55,8 @@ impl<B: Backend> Transformer<B> {
         let config = source.config()?;
         let weights = Weights::load(source, &config, &backend)?;
         let pages = Pages::new(n_ctx);
-        Ok(Transformer { config, backend, weights, pages, cache: None, n_blocks: 0, buffers: Buffers::default() })
+        let (step, buffers) = (Step::default(), Buffers::default());
+        Ok(Transformer { config, backend, weights, pages, cache: None, n_blocks: 0, step, buffers })
     }
 
     /// Gives the cache as many blocks as the pages have handed out.
@@ -66,24 +79,25 @@ impl<B: Backend> Transformer<B> {
         }
     }
 
-    fn pass(&mut self, batch: &Batch, layout: &Layout, logits: &mut Vec<f32>) -> Result<(), ModelError> {
-        let Transformer { config, backend, weights, buffers, .. } = self;
+    fn pass(&mut self, batch: &Batch, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        let Transformer { config, backend, weights, step, buffers, .. } = self;
         let cache = self.cache.as_mut().expect("`make_room` has made it");
-        let tokens: Vec<TokenId> = batch.rows.iter().map(|row| row.token).collect();
-        backend.embed(&weights.embedding, &tokens, &mut buffers.x)?;
+        let Step { tokens, layout, rotation, wanted } = step;
+        tokens.clear();
+        tokens.extend(batch.rows.iter().map(|row| row.token));
+        backend.embed(&weights.embedding, tokens, &mut buffers.x)?;
 
-        // Every layer turns its heads by the same angles.
-        let rotation = backend.rotation(&weights.rope, &positions(layout))?;
+        backend.rotation(&weights.rope, layout, rotation)?;
         let (shape, pairing) = (config.attention(), weights.rope.pairing);
         for (i, layer) in weights.layers.iter().enumerate() {
-            let place = Place { layer: i, shape, pairing, rotation: &rotation, layout };
+            let place = Place { layer: i, shape, pairing, rotation, layout };
             run_layer(backend, layer, &place, cache, buffers)?;
         }
 
         // Logits, of the rows that want them only: the head is a large part of a small model.
-        let wanted = batch.rows.iter().enumerate().filter(|(_, row)| row.wants_logits);
-        let wanted: Vec<usize> = wanted.map(|(i, _)| i).collect();
-        Ok(backend.logits(&buffers.x, &wanted, &weights.norm, &weights.head, logits)?)
+        wanted.clear();
+        wanted.extend(batch.rows.iter().enumerate().filter(|(_, row)| row.wants_logits).map(|(i, _)| i));
+        Ok(backend.logits(&buffers.x, wanted, &weights.norm, &weights.head, logits)?)
     }
 }
 
@@ -112,11 +126,6 @@ fn run_layer<B: Backend>(
     Ok(())
 }
 
-/// The position of each row in its sequence.
-fn positions(layout: &Layout) -> Vec<usize> {
-    layout.spans.iter().flat_map(|span| (0..span.rows.len()).map(|i| span.first_pos + i)).collect()
-}
-
 impl<B: Backend> Forward for Transformer<B> {
     fn forward(&mut self, batch: &Batch, logits: &mut Vec<f32>) -> Result<(), ModelError> {
         logits.clear();
@@ -124,9 +133,9 @@ impl<B: Backend> Forward for Transformer<B> {
             return Ok(());
         }
         self.check(batch)?;
-        let layout = self.pages.place(batch)?;
+        self.pages.place(batch, &mut self.step.layout)?;
         self.make_room()?;
-        self.pass(batch, &layout, logits)
+        self.pass(batch, logits)
     }
 
     fn len(&self, sequence: SequenceId) -> usize {
