@@ -1,5 +1,5 @@
 //! Kernels for x86-64.
-#![expect(unsafe_code, reason = "calls into functions of an instruction set")]
+#![expect(clippy::wildcard_imports, reason = "the names of intrinsics carry their own prefixes")]
 
 mod avx512;
 mod operand;
@@ -8,6 +8,7 @@ use super::isa::{Isa, Level};
 use super::{Columns, Rows, Scratch, Weights, scalar};
 
 /// See [`super::product()`].
+#[expect(unsafe_code, reason = "calls into functions of an instruction set")]
 pub(super) fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
     match isa.level() {
         Level::Scalar | Level::Avx2 | Level::AvxVnni => scalar::product(weights, x, out),

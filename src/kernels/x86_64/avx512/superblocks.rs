@@ -2,8 +2,9 @@
 
 use super::memory::{load16, load32, load64};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
-use crate::kernels::x86_64::operand::number;
-use bytemuck::{cast_ref, from_bytes};
+use crate::kernels::x86_64::operand::Block;
+use crate::tensor::Dtype;
+use bytemuck::cast_ref;
 use std::arch::x86_64::*;
 
 /// The integers of a superblock.
@@ -17,50 +18,26 @@ pub(super) struct Superblock {
     pub(super) factors: __m256i,
 }
 
-/// Bytes of a superblock of type `T`.
-pub(super) const fn bytes(t: u8) -> usize {
-    match t {
-        number::Q2_K => size_of::<Q2_K>(),
-        number::Q3_K => size_of::<Q3_K>(),
-        number::Q4_K => size_of::<Q4_K>(),
-        number::Q5_K => size_of::<Q5_K>(),
-        _ => size_of::<Q6_K>(),
-    }
+/// Whether a type has minima.
+pub(super) const fn has_minima(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::Q2_K | Dtype::Q4_K | Dtype::Q5_K)
 }
 
-/// Whether type `t` has minima.
-pub(super) const fn has_minima(t: u8) -> bool {
-    matches!(t, number::Q2_K | number::Q4_K | number::Q5_K)
-}
-
-/// Weights in a group of type `t`.
-pub(super) const fn group(t: u8) -> usize {
-    if matches!(t, number::Q4_K | number::Q5_K) { 32 } else { 16 }
+/// Weights in a group.
+pub(super) const fn group(dtype: Dtype) -> usize {
+    if matches!(dtype, Dtype::Q4_K | Dtype::Q5_K) { 32 } else { 16 }
 }
 
 /// Decodes a superblock.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn unpack<const T: u8>(block: &[u8]) -> Superblock {
-    match T {
-        number::Q2_K => q2_k(from_bytes(block)),
-        number::Q3_K => q3_k(from_bytes(block)),
-        number::Q4_K => q4_k(from_bytes(block)),
-        number::Q5_K => q5_k(from_bytes(block)),
-        _ => q6_k(from_bytes(block)),
-    }
-}
-
-/// The scale of the scales in the low half of the result and that of the minima, if any, in the high one, as f16.
-#[inline]
-pub(super) fn scale_bits<const T: u8>(block: &[u8]) -> i32 {
-    let pair = |d: [u8; 2], dmin: [u8; 2]| i32::from_le_bytes([d[0], d[1], dmin[0], dmin[1]]);
-    match T {
-        number::Q2_K => pair(from_bytes::<Q2_K>(block).d.0, from_bytes::<Q2_K>(block).dmin.0),
-        number::Q3_K => pair(from_bytes::<Q3_K>(block).d.0, [0; 2]),
-        number::Q4_K => pair(from_bytes::<Q4_K>(block).d.0, from_bytes::<Q4_K>(block).dmin.0),
-        number::Q5_K => pair(from_bytes::<Q5_K>(block).d.0, from_bytes::<Q5_K>(block).dmin.0),
-        _ => pair(from_bytes::<Q6_K>(block).d.0, [0; 2]),
+pub(super) fn unpack<B: Block>(block: &B) -> Superblock {
+    match B::DTYPE {
+        Dtype::Q2_K => q2_k(cast_ref(block)),
+        Dtype::Q3_K => q3_k(cast_ref(block)),
+        Dtype::Q4_K => q4_k(cast_ref(block)),
+        Dtype::Q5_K => q5_k(cast_ref(block)),
+        _ => q6_k(cast_ref(block)),
     }
 }
 
