@@ -3,22 +3,22 @@
 //! Four outputs go side by side, one from each quarter of the range, so that memory is read in four long streams and the
 //! sums of the four fill a vector when they are added up.
 
-use super::memory::{floats, load32, load64, prefetch};
 use super::superblocks::Superblock;
 use super::{pairs, superblocks};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
+use crate::kernels::x86_64::memory::{load32, load64, prefetch};
 use crate::kernels::x86_64::operand::{Block, Operand};
+use crate::kernels::x86_64::quad::{
+    ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
+};
+use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-use std::array::from_fn;
 
 /// How far ahead of its use a weight is asked for, in bytes.
 const AHEAD: usize = 2048;
-/// Rows of activations that share a reading of the weights.
-const ROWS: usize = 16;
-
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, sums: &[[u8; 16]]) {
@@ -62,34 +62,6 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]
     }
 }
 
-/// The outputs of step `i` of a range of `n`, one from each quarter; at the end those that remain, the last one repeated.
-fn outputs_of_four(i: usize, n: usize) -> [usize; 4] {
-    let quarter = n / 4;
-    from_fn(|stream| if i / 4 < quarter { stream * quarter + i / 4 } else { (i + stream).min(n - 1) })
-}
-
-fn blocks_of<'a, B: Block>(weights: &Weights<'a>, first: usize, outputs: [usize; 4]) -> [&'a [B]; 4] {
-    outputs.map(|output| bytemuck::cast_slice(weights.row(first + output)))
-}
-
-/// The rows from `first` on; beyond the last, that one again.
-fn operands<'a>(x: &Rows<'a>, first: usize, sums: &'a [[u8; 16]]) -> [Operand<'a>; ROWS] {
-    from_fn(|i| Operand::new(x, (first + i).min(x.n_rows() - 1), sums))
-}
-
-/// Writes the results of `M` rows and returns `M`.
-#[inline]
-#[target_feature(enable = "sse2")]
-fn store<const M: usize>(out: &mut Columns, first_row: usize, outputs: [usize; 4], sums: [__m128; M]) -> usize {
-    for (i, sums) in sums.into_iter().enumerate() {
-        let row = out.row(first_row + i);
-        for (output, sum) in outputs.into_iter().zip(floats(sums)) {
-            row[output] = sum;
-        }
-    }
-    M
-}
-
 /// Four outputs for `M` rows of activations.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -104,10 +76,10 @@ fn four<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128
 fn four_of_superblocks<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
     let scale_lanes =
         [lanes_of_groups::<B>(0), lanes_of_groups::<B>(1), lanes_of_groups::<B>(2), lanes_of_groups::<B>(3)];
-    let (rows, n) = same_length(rows);
+    let (rows, _) = same_length(rows);
     let mut totals = [_mm_setzero_ps(); M];
-    for b in 0..n {
-        let [r0, r1, r2, r3] = [&rows[0][b], &rows[1][b], &rows[2][b], &rows[3][b]];
+    for (b, r0) in rows[0].iter().enumerate() {
+        let [r1, r2, r3] = [&rows[1][b], &rows[2][b], &rows[3][b]];
         let x_block = parts(x, b);
         let p0 = superblock(r0, &x_block, &scale_lanes);
         let p1 = superblock(r1, &x_block, &scale_lanes);
@@ -117,7 +89,7 @@ fn four_of_superblocks<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand;
         let d = _mm_cvtph_ps(_mm_cvtepi32_epi16(bits));
         for m in 0..M {
             let product = _mm_cvtepi32_ps(fold(lanes_of_four([p0[m].0, p1[m].0, p2[m].0, p3[m].0])));
-            let value = if superblocks::has_minima(B::DTYPE) {
+            let value = if has_minima(B::DTYPE) {
                 let dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32::<16>(bits)));
                 let minimum = fold_half(halves_of_four([p0[m].1, p1[m].1, p2[m].1, p3[m].1]));
                 _mm_fmsub_ps(d, product, _mm_mul_ps(dmin, _mm_cvtepi32_ps(minimum)))
@@ -164,8 +136,8 @@ fn superblock<B: Block, const M: usize>(
 #[target_feature(enable = "avx512f,avx512bw")]
 fn lanes_of_groups<B: Block>(j: usize) -> __m512i {
     let mut groups = [0i16; 32];
-    for (word, group) in groups.iter_mut().enumerate() {
-        *group = ((64 * j + 2 * word) / superblocks::group(B::DTYPE)) as i16;
+    for (word, lane) in groups.iter_mut().enumerate() {
+        *lane = ((64 * j + 2 * word) / group(B::DTYPE)) as i16;
     }
     load64(cast_ref(&groups))
 }
@@ -229,33 +201,13 @@ fn values_of_pairs<B: Block>(products: __m512i, scale_bits: __m256i, sums: __m25
     let odd = _mm512_castsi512_si256(_mm512_shuffle_i32x4::<ODD>(products, products));
     let products = _mm256_add_epi32(even, odd);
     let d = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(scale_bits));
-    if pairs::has_minimum(B::DTYPE) {
+    if has_minima(B::DTYPE) {
         let minimum = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(_mm256_srli_epi32::<16>(scale_bits)));
         let minimum = _mm256_mul_ps(minimum, _mm256_castsi256_ps(sums));
         _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(products), minimum)
     } else {
         _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_add_epi32(products, sums)))
     }
-}
-
-/// The rows, which are equally long, cut so that the compiler sees it too, and their length.
-#[inline]
-fn same_length<'a, B>(rows: &[&'a [B]; 4]) -> ([&'a [B]; 4], usize) {
-    let n = rows[0].len();
-    ([rows[0], &rows[1][..n], &rows[2][..n], &rows[3][..n]], n)
-}
-
-/// Part `i` of `N` activations of each row, and of its prepared sums two entries.
-#[inline]
-fn parts<'a, const N: usize, const M: usize>(x: &[Operand<'a>; M], i: usize) -> [(&'a [u8; N], &'a [[u8; 16]; 2]); M] {
-    from_fn(|m| (&x[m].q.as_chunks().0[i], &x[m].sums.as_chunks().0[i]))
-}
-
-/// `total + scale * value`, rounded once.
-#[inline]
-#[target_feature(enable = "fma")]
-fn add_scaled(scale: [u8; 4], value: __m128, total: __m128) -> __m128 {
-    _mm_fmadd_ps(_mm_set1_ps(f32::from_le_bytes(scale)), value, total)
 }
 
 /// Four vectors of which lane `i` of each quarter of the result is the sum of that quarter of vector `i`.
@@ -267,25 +219,9 @@ fn lanes_of_four([a, b, c, d]: [__m512i; 4]) -> __m512i {
     _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
 }
 
-/// The same for vectors of half the length.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn halves_of_four([a, b, c, d]: [__m256i; 4]) -> __m256i {
-    let ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-    let cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-    _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd))
-}
-
 /// The sum of the quarters.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fold(x: __m512i) -> __m128i {
     fold_half(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64::<1>(x)))
-}
-
-/// The sum of the halves.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn fold_half(x: __m256i) -> __m128i {
-    _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
 }

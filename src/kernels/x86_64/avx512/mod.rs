@@ -4,7 +4,6 @@
 //! sums of the four transposed into one vector, which the scales of the blocks then join. Many rows: see `many`.
 
 mod few;
-mod memory;
 mod pairs;
 mod superblocks;
 

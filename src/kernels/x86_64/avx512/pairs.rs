@@ -1,16 +1,11 @@
 //! Pairs of blocks of 32 weights, unpacked to unsigned bytes in their natural order.
 
-use super::memory::{load16, load32};
 use crate::kernels::block::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
+use crate::kernels::x86_64::memory::{load16, load32};
 use crate::kernels::x86_64::operand::Block;
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-
-/// Whether a type has a minimum.
-pub(super) const fn has_minimum(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::Q4_1 | Dtype::Q5_1)
-}
 
 /// The weights of two blocks, plus 8 (Q4_0), 16 (Q5_0) or 128 (Q8_0).
 #[inline]

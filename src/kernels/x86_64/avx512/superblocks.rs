@@ -1,8 +1,9 @@
 //! Superblocks of 256 weights, unpacked to unsigned bytes in their natural order.
 
-use super::memory::{load16, load32, load64};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
+use crate::kernels::x86_64::memory::{load16, load32, load64};
 use crate::kernels::x86_64::operand::Block;
+use crate::kernels::x86_64::scales::{q3_k_scales, scales_and_minima};
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
@@ -16,16 +17,6 @@ pub(super) struct Superblock {
     pub(super) scales: __m512i,
     /// What is multiplied with the prepared sums of the activations: minima, or scales where there is an offset.
     pub(super) factors: __m256i,
-}
-
-/// Whether a type has minima.
-pub(super) const fn has_minima(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::Q2_K | Dtype::Q4_K | Dtype::Q5_K)
-}
-
-/// Weights in a group.
-pub(super) const fn group(dtype: Dtype) -> usize {
-    if matches!(dtype, Dtype::Q4_K | Dtype::Q5_K) { 32 } else { 16 }
 }
 
 /// Decodes a superblock.
@@ -103,20 +94,6 @@ fn q3_k(block: &Q3_K) -> Superblock {
     Superblock { q, scales: _mm512_castsi256_si512(scales), factors: scales }
 }
 
-/// See [`Q3_K::scales()`].
-#[inline]
-#[target_feature(enable = "avx2")]
-fn q3_k_scales(packed: &[u8; 12]) -> __m128i {
-    let [a, b, high]: [u32; 3] = bytemuck::cast::<[u8; 12], [[u8; 4]; 3]>(*packed).map(u32::from_le_bytes);
-    let low = u64::from(a) | u64::from(b) << 32;
-    let nibbles = |shift: u32| low >> shift & 0x0f0f_0f0f_0f0f_0f0f;
-    let pairs =
-        |shift: u32| u64::from(high >> shift & 0x0303_0303) | u64::from(high >> (shift + 2) & 0x0303_0303) << 32;
-    let first = nibbles(0) | pairs(0) << 4;
-    let second = nibbles(4) | pairs(4) << 4;
-    _mm_sub_epi8(_mm_set_epi64x(second as i64, first as i64), _mm_set1_epi8(32))
-}
-
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq")]
 fn q4_k(block: &Q4_K) -> Superblock {
@@ -135,18 +112,6 @@ fn q5_k(block: &Q5_K) -> Superblock {
         *q = add_high_bit(nibbles(&block.qs, j), high, j, 16);
     }
     Superblock { q, scales: _mm512_castsi256_si512(factors), factors }
-}
-
-/// The eight scales and then the eight minima, see [`crate::kernels::block::scales_and_mins`].
-#[inline]
-#[target_feature(enable = "avx2")]
-fn scales_and_minima(packed: &[u8; 12]) -> __m256i {
-    let [a, b, c]: [u32; 3] = bytemuck::cast::<[u8; 12], [[u8; 4]; 3]>(*packed).map(u32::from_le_bytes);
-    let join = |first: u32, low: u32, high: u32| {
-        let second = low & 0x0f0f_0f0f | high >> 2 & 0x3030_3030;
-        (u64::from(first & 0x3f3f_3f3f) | u64::from(second) << 32) as i64
-    };
-    _mm256_cvtepu8_epi16(_mm_set_epi64x(join(b, c >> 4, b), join(a, c, a)))
 }
 
 #[inline]
