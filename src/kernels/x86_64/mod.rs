@@ -3,6 +3,7 @@
 
 mod avx2;
 mod avx512;
+mod floats;
 mod memory;
 mod operand;
 mod quad;
