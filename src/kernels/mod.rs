@@ -6,6 +6,7 @@
 
 pub mod block;
 mod columns;
+mod dispatch;
 mod form;
 mod isa;
 mod product;
