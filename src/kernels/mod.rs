@@ -8,6 +8,7 @@ mod attention;
 pub mod block;
 mod cells;
 mod columns;
+mod dispatch;
 mod features;
 mod form;
 mod isa;
