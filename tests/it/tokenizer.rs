@@ -324,12 +324,12 @@ fn damaged_vocabularies_are_refused_by_key() {
 
 #[test]
 fn odd_vocabularies_neither_panic_nor_lose_their_place() {
-    let odd: [&[u8]; 8] = [b"", b"\xff\xfe", b"<0xZZ>", b"\xe2\x96", b"a", b"a", "é".as_bytes(), b"<"];
+    let odd: [&[u8]; 8] = [b"\xa9", b"\xff\xfe", b"<0xZZ>", b"\xe2\x96", b"", b"a", "é".as_bytes(), b"<"];
     for model in ["gpt2", "gemma4", "llama", "bert"] {
         let file = GgufBuilder::new()
             .string("tokenizer.ggml.model", model)
             .strings("tokenizer.ggml.tokens", &odd)
-            .i32s("tokenizer.ggml.token_type", &[3, 4, 6, 4, 1, 1, -7, 3, 99])
+            .i32s("tokenizer.ggml.token_type", &[4, 4, 6, 4, 1, 1, -7, 3, 99])
             .strings("tokenizer.ggml.merges", &["", " ", "ab", "a  b", "\u{c3} \u{a9}", "a a"])
             .f32s("tokenizer.ggml.scores", &[f32::NAN, 0.0, -0.0, f32::INFINITY, 1.0, 1.0, f32::NEG_INFINITY, 0.0])
             .u32("tokenizer.ggml.bos_token_id", u32::MAX)
