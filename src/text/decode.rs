@@ -4,6 +4,7 @@ use super::tokenizer::Tokenizer;
 use super::vocabulary::TokenKind;
 use crate::TokenId;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// What becomes of control tokens in decoded text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Controls {
 
 /// Turns a stream of tokens into a stream of text that never splits a character. It holds its tokenizer by reference or
 /// by `Arc`.
-pub struct Decoder<T> {
+pub struct Decoder<T = Arc<Tokenizer>> {
     tokenizer: T,
     controls: Controls,
     /// The beginning of a character whose rest is to come: three bytes at most.
