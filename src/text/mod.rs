@@ -21,11 +21,13 @@ mod scripts;
 mod special;
 mod spm;
 mod table;
+mod template;
 mod tokenizer;
 mod vocabulary;
 mod wordpiece;
 
 pub use decode::{Controls, Decoder};
 pub use error::TextError;
+pub use template::{ChatTemplate, Content, Conversation, Message, TemplateError};
 pub use tokenizer::{Special, Tokenizer};
 pub use vocabulary::TokenKind;

@@ -3,7 +3,7 @@
 //! Never optimised. Each function states, for weight `i` of a block, where its bits lie and what they are multiplied
 //! with, in the order of operations that every other implementation of these formats has: results agree to the bit.
 
-use super::block::{F16, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, scales_and_mins};
+use crate::kernels::block::{F16, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, scales_and_mins};
 use crate::tensor::Dtype;
 use bytemuck::Pod;
 
