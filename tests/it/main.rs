@@ -11,3 +11,4 @@ mod kernels;
 mod layers;
 mod reference;
 mod support;
+mod tokenizer;
