@@ -5,3 +5,4 @@
 mod dequantize;
 mod gguf;
 mod support;
+mod template;
