@@ -1,8 +1,8 @@
 //! Chat templates: a conversation to the text that a model was trained on, as Python's `transformers` renders it.
 //!
 //! The template comes with the model, so a stranger wrote it. minijinja compiles it and runs it; what is here makes it
-//! speak Python where the two differ, and stops it: steps, time, output and recursion are limited. Memory is not: a
-//! string that doubles itself takes few steps, and until the time is up nothing but the machine stops it.
+//! speak Python where the two differ, and stops it: steps, time, output and recursion are limited. Two things are not, and
+//! can end the process: the memory of a string that doubles itself, and the printing of a namespace that contains itself.
 //!
 //! Known differences, which no template at hand needs: `%` does not format, macros have no `varargs` and `kwargs`, some
 //! methods (`rsplit`, `removeprefix`, `index`…) and filters (`wordcount`, `truncate`, `center`…) are missing and fail, and
@@ -38,6 +38,9 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 /// a level. Only what is used takes memory.
 const STACK_BYTES: usize = MAX_STEPS as usize * 512;
 
+/// Many times the longest known. What it nests is compiled recursively, on the same stack.
+const MAX_SOURCE_BYTES: usize = 256 << 10;
+
 /// No context window holds as much text.
 const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
@@ -53,15 +56,13 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`TemplateError::Syntax`].
+    /// [`TemplateError::Syntax`], or [`TemplateError::Limit`] if the source is no chat template by its length.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<ChatTemplate, TemplateError> {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| TemplateError::syntax(&error))?);
-        environment.set_fuel(Some(MAX_STEPS));
-        environment.set_debug(true);
-        python::extend(&mut environment);
-        environment.add_template_owned(NAME, with_scopes(source)).map_err(|error| TemplateError::syntax(&error))?;
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(TemplateError::Limit("its source is too long"));
+        }
+        let source = with_scopes(source);
+        let environment = on_deep_stack(move || compile(source))??;
         Ok(ChatTemplate { environment: Arc::new(environment), bos: bos.into(), eos: eos.into() })
     }
 
@@ -86,21 +87,15 @@ impl ChatTemplate {
         result
     }
 
-    /// Renders on a thread of its own, because of its stack and because it can be left behind.
     fn render_with(&self, conversation: &Conversation, blank: Blank) -> Result<String, TemplateError> {
         let environment = Arc::clone(&self.environment);
         let variables = self.variables(conversation, blank);
-        let (sender, receiver) = mpsc::channel();
-        let render = move || {
+        let text = on_deep_stack(move || {
             let mut out = Capped::default();
             let template = environment.get_template(NAME);
             let done = template.and_then(|template| template.render_captured_to(variables, &mut out).map(drop));
-            // Nobody listens after the deadline.
-            _ = sender.send(done.map(|()| out.0).map_err(|error| TemplateError::rendering(&error)));
-        };
-        let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(render);
-        thread.map_err(|_| TemplateError::Limit("there is no memory for its stack"))?;
-        let text = receiver.recv_timeout(MAX_TIME).map_err(|_| TemplateError::Limit("too much time"))??;
+            done.map(|()| out.0).map_err(|error| TemplateError::rendering(&error))
+        })??;
         // minijinja writes whole strings.
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
@@ -128,6 +123,26 @@ impl ChatTemplate {
         let extra = conversation.extra.iter().map(|(name, value)| (name.as_str(), Value::from(Serde(value))));
         Value::from_pairs(own.into_iter().chain(extra))
     }
+}
+
+fn compile(source: String) -> Result<Environment<'static>, TemplateError> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| TemplateError::syntax(&error))?);
+    environment.set_fuel(Some(MAX_STEPS));
+    environment.set_debug(true);
+    python::extend(&mut environment);
+    environment.add_template_owned(NAME, source).map_err(|error| TemplateError::syntax(&error))?;
+    Ok(environment)
+}
+
+/// The result of `work` on a thread of its own, because of its stack and because it can be left behind.
+fn on_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TemplateError> {
+    let (sender, receiver) = mpsc::channel();
+    // Nobody listens after the deadline.
+    let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || _ = sender.send(work()));
+    thread.map_err(|_| TemplateError::Limit("there is no memory for its stack"))?;
+    receiver.recv_timeout(MAX_TIME).map_err(|_| TemplateError::Limit("too much time"))
 }
 
 /// The source with `{% generation %}` as `{% with %}`, which leaves the text and the whitespace rules as they are: the
