@@ -6,9 +6,11 @@ use crate::kernels::form::Form;
 pub(in crate::kernels) fn quantize(form: Form, x: &[f32], out: &mut [u8]) {
     let layout = form.layout(x.len());
     if form == Form::F32 {
-        for (x, out) in x.iter().zip(out.as_chunks_mut().0) {
+        let (floats, padding) = out.split_at_mut(layout.end);
+        for (x, out) in x.iter().zip(floats.as_chunks_mut().0) {
             *out = x.to_le_bytes();
         }
+        padding.fill(0);
         return;
     }
     let (q, scales_and_sums) = out.split_at_mut(layout.scales);

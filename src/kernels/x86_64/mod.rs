@@ -1,17 +1,27 @@
 //! Kernels for x86-64.
-#![expect(unsafe_code, reason = "calls into functions of an instruction set")]
+#![allow(clippy::wildcard_imports, reason = "the names of intrinsics carry their own prefixes")]
 
+mod avx2;
 mod avx512;
+mod floats;
+mod memory;
 mod operand;
+mod quad;
+mod scales;
 
 use super::isa::{Isa, Level};
 use super::{Columns, Rows, Scratch, Weights, scalar};
 
 /// See [`super::product()`].
+#[expect(unsafe_code, reason = "calls into functions of an instruction set")]
 pub(super) fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
     match isa.level() {
-        Level::Scalar | Level::Avx2 | Level::AvxVnni => scalar::product(weights, x, out),
+        Level::Scalar => scalar::product(weights, x, out),
         // SAFETY: an `Isa` of this level exists only where the processor has its features.
+        Level::Avx2 => unsafe { avx2::product::<false>(weights, x, out, scratch) },
+        // SAFETY: the same.
+        Level::AvxVnni => unsafe { avx2::product::<true>(weights, x, out, scratch) },
+        // SAFETY: the same.
         Level::Avx512 => unsafe { avx512::product(weights, x, out, scratch) },
     }
 }

@@ -1,28 +1,22 @@
 //! Rows of activations as the kernels use them.
 
+use crate::kernels::block::{F16, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
 use crate::kernels::{Form, Rows};
 use crate::tensor::Dtype;
+use bytemuck::Pod;
 
-/// The types in blocks as numbers, since a constant parameter of a function has to be one.
-pub(super) mod number {
-    use crate::tensor::Dtype;
+/// A type of block, which constant matches on `DTYPE` choose the code for.
+pub(super) trait Block: Pod {
+    const DTYPE: Dtype;
 
-    pub(in super::super) const Q4_0: u8 = Dtype::Q4_0 as u8;
-    pub(in super::super) const Q4_1: u8 = Dtype::Q4_1 as u8;
-    pub(in super::super) const Q5_0: u8 = Dtype::Q5_0 as u8;
-    pub(in super::super) const Q5_1: u8 = Dtype::Q5_1 as u8;
-    pub(in super::super) const Q8_0: u8 = Dtype::Q8_0 as u8;
-    pub(in super::super) const Q2_K: u8 = Dtype::Q2_K as u8;
-    pub(in super::super) const Q3_K: u8 = Dtype::Q3_K as u8;
-    pub(in super::super) const Q4_K: u8 = Dtype::Q4_K as u8;
-    pub(in super::super) const Q5_K: u8 = Dtype::Q5_K as u8;
-    pub(in super::super) const Q6_K: u8 = Dtype::Q6_K as u8;
+    /// The scale in the low half of the result and that of the minima, if any, in the high one, as f16.
+    fn scale_bits(&self) -> i32;
 }
 
 /// A row of quantized activations.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
-    /// The quantized activations.
+    /// The quantized activations, then other bytes of the row.
     pub(super) q: &'a [u8],
     /// The scale of each block, an f32.
     pub(super) scales: &'a [[u8; 4]],
@@ -37,14 +31,14 @@ impl<'a> Operand<'a> {
         let data = x.row(row);
         let n_sums = sums.len() / x.n_rows();
         Operand {
-            q: &data[..layout.scales],
+            q: data,
             scales: data[layout.scales..layout.sums].as_chunks().0,
             sums: &sums[row * n_sums..][..n_sums],
         }
     }
 }
 
-/// Fills `sums` with what products with few rows need, per row of `x` and block:
+/// Fills `sums` with what products with few rows need, an even number of entries for each row of `x`, per block:
 /// - for blocks of 32 with an offset, four times the offset's part of the sum of products, as i32;
 /// - for blocks of 32 with a minimum, four times the sum of activations, as f32;
 /// - for superblocks, 16 i16 (two entries): for groups of 32 with minima, eight zeros and eight sums of 32; for groups of
@@ -67,6 +61,9 @@ pub(super) fn prepare(dtype: Dtype, x: &Rows, sums: &mut Vec<[u8; 16]>) {
             })),
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => {}
         }
+        if sums.len() % 2 == 1 {
+            sums.push([0; 16]);
+        }
     }
 }
 
@@ -88,4 +85,88 @@ fn four(word: [u8; 4]) -> [u8; 16] {
 
 fn eight(sums: &[[u8; 2]; 8], factor: i16) -> [u8; 16] {
     bytemuck::cast(sums.map(|sum| (i16::from_le_bytes(sum) * factor).to_le_bytes()))
+}
+
+fn bits(d: F16, min: F16) -> i32 {
+    i32::from_le_bytes([d.0[0], d.0[1], min.0[0], min.0[1]])
+}
+
+impl Block for Q4_0 {
+    const DTYPE: Dtype = Dtype::Q4_0;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, F16([0; 2]))
+    }
+}
+
+impl Block for Q4_1 {
+    const DTYPE: Dtype = Dtype::Q4_1;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, self.m)
+    }
+}
+
+impl Block for Q5_0 {
+    const DTYPE: Dtype = Dtype::Q5_0;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, F16([0; 2]))
+    }
+}
+
+impl Block for Q5_1 {
+    const DTYPE: Dtype = Dtype::Q5_1;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, self.m)
+    }
+}
+
+impl Block for Q8_0 {
+    const DTYPE: Dtype = Dtype::Q8_0;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, F16([0; 2]))
+    }
+}
+
+impl Block for Q2_K {
+    const DTYPE: Dtype = Dtype::Q2_K;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, self.dmin)
+    }
+}
+
+impl Block for Q3_K {
+    const DTYPE: Dtype = Dtype::Q3_K;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, F16([0; 2]))
+    }
+}
+
+impl Block for Q4_K {
+    const DTYPE: Dtype = Dtype::Q4_K;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, self.dmin)
+    }
+}
+
+impl Block for Q5_K {
+    const DTYPE: Dtype = Dtype::Q5_K;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, self.dmin)
+    }
+}
+
+impl Block for Q6_K {
+    const DTYPE: Dtype = Dtype::Q6_K;
+
+    fn scale_bits(&self) -> i32 {
+        bits(self.d, F16([0; 2]))
+    }
 }

@@ -1,118 +1,98 @@
 //! Products with few rows of activations: each weight is unpacked in registers, once for up to four rows.
+//!
+//! Four outputs go side by side, one from each quarter of the range, so that memory is read in four long streams and the
+//! sums of the four fill a vector when they are added up.
 
-use super::memory::{floats, load16, load32, load64, prefetch};
+use super::superblocks::Superblock;
 use super::{pairs, superblocks};
-use crate::kernels::x86_64::operand::{Operand, number};
+use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
+use crate::kernels::x86_64::memory::{load32, load64, prefetch};
+use crate::kernels::x86_64::operand::{Block, Operand};
+use crate::kernels::x86_64::quad::{
+    ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
+};
+use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
+use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-use std::array::from_fn;
 
 /// How far ahead of its use a weight is asked for, in bytes.
 const AHEAD: usize = 2048;
-
-/// The products of the outputs of `out` with all rows, in chunks of up to four rows.
+/// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, sums: &[[u8; 16]]) {
     match weights.dtype() {
         Dtype::F32 | Dtype::F16 | Dtype::BF16 => unreachable!("plain floats have no blocks"),
-        Dtype::Q4_0 => all::<{ number::Q4_0 }>(weights, x, out, sums),
-        Dtype::Q4_1 => all::<{ number::Q4_1 }>(weights, x, out, sums),
-        Dtype::Q5_0 => all::<{ number::Q5_0 }>(weights, x, out, sums),
-        Dtype::Q5_1 => all::<{ number::Q5_1 }>(weights, x, out, sums),
-        Dtype::Q8_0 => all::<{ number::Q8_0 }>(weights, x, out, sums),
-        Dtype::Q2_K => all::<{ number::Q2_K }>(weights, x, out, sums),
-        Dtype::Q3_K => all::<{ number::Q3_K }>(weights, x, out, sums),
-        Dtype::Q4_K => all::<{ number::Q4_K }>(weights, x, out, sums),
-        Dtype::Q5_K => all::<{ number::Q5_K }>(weights, x, out, sums),
-        Dtype::Q6_K => all::<{ number::Q6_K }>(weights, x, out, sums),
+        Dtype::Q4_0 => all::<Q4_0>(weights, x, out, sums),
+        Dtype::Q4_1 => all::<Q4_1>(weights, x, out, sums),
+        Dtype::Q5_0 => all::<Q5_0>(weights, x, out, sums),
+        Dtype::Q5_1 => all::<Q5_1>(weights, x, out, sums),
+        Dtype::Q8_0 => all::<Q8_0>(weights, x, out, sums),
+        Dtype::Q2_K => all::<Q2_K>(weights, x, out, sums),
+        Dtype::Q3_K => all::<Q3_K>(weights, x, out, sums),
+        Dtype::Q4_K => all::<Q4_K>(weights, x, out, sums),
+        Dtype::Q5_K => all::<Q5_K>(weights, x, out, sums),
+        Dtype::Q6_K => all::<Q6_K>(weights, x, out, sums),
     }
 }
 
-/// Goes through the outputs four at a time, one from each quarter of the range, so that memory is read in four long
-/// streams.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn all<const T: u8>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]]) {
-    let (first, n) = (out.range().start, out.range().len());
-    let quarter = n / 4;
-    let spread = (0..quarter).map(|i| from_fn(|stream| stream * quarter + i));
-    let rest = (quarter * 4 < n).then(|| from_fn(|i| (quarter * 4 + i).min(n - 1)));
-    for outputs in spread.chain(rest) {
-        let rows = outputs.map(|i: usize| weights.row(first + i));
-        let mut row = 0;
-        while row < x.n_rows() {
-            let operand = |i: usize| Operand::new(x, row + i, sums);
-            row += match x.n_rows() - row {
-                1 => store(&mut out, row, outputs, four::<T, 1>(&rows, &from_fn(operand))),
-                2 | 3 => store(&mut out, row, outputs, four::<T, 2>(&rows, &from_fn(operand))),
-                _ => store(&mut out, row, outputs, four::<T, 4>(&rows, &from_fn(operand))),
-            };
+fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]]) {
+    let n = out.range().len();
+    for first_row in (0..x.n_rows()).step_by(ROWS) {
+        let n_rows = ROWS.min(x.n_rows() - first_row);
+        let operands = operands(x, first_row, sums);
+        for i in (0..n).step_by(4) {
+            let outputs = outputs_of_four(i, n);
+            let rows = blocks_of::<B>(weights, out.range().start, outputs);
+            let mut rest = &operands[..n_rows];
+            while let Some(one) = rest.first_chunk() {
+                let row = first_row + n_rows - rest.len();
+                let done = if let Some(x) = rest.first_chunk::<4>() {
+                    store(&mut out, row, outputs, four::<B, 4>(&rows, x))
+                } else if let Some(x) = rest.first_chunk::<2>() {
+                    store(&mut out, row, outputs, four::<B, 2>(&rows, x))
+                } else {
+                    store(&mut out, row, outputs, four::<B, 1>(&rows, one))
+                };
+                rest = &rest[done..];
+            }
         }
     }
-}
-
-/// Writes the results of `M` rows and returns `M`.
-#[inline]
-#[target_feature(enable = "sse2")]
-fn store<const M: usize>(out: &mut Columns, first_row: usize, outputs: [usize; 4], sums: [__m128; M]) -> usize {
-    for (i, sums) in sums.into_iter().enumerate() {
-        let row = out.row(first_row + i);
-        for (output, sum) in outputs.into_iter().zip(floats(sums)) {
-            row[output] = sum;
-        }
-    }
-    M
 }
 
 /// Four outputs for `M` rows of activations.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn four<const T: u8, const M: usize>(rows: &[&[u8]; 4], x: &[Operand; M]) -> [__m128; M] {
-    match T {
-        number::Q4_0 | number::Q4_1 | number::Q5_0 | number::Q5_1 | number::Q8_0 => four_of_pairs::<T, M>(rows, x),
-        _ => four_of_superblocks::<T, M>(rows, x),
+fn four<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
+    match B::DTYPE.block_len() {
+        32 => four_of_pairs(rows, x),
+        _ => four_of_superblocks(rows, x),
     }
 }
 
-#[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn four_of_superblocks<const T: u8, const M: usize>(rows: &[&[u8]; 4], x: &[Operand; M]) -> [__m128; M] {
-    let size = superblocks::bytes(T);
-    let spread: [__m512i; 4] = from_fn(|j| group_of_lane::<T>(j));
+fn four_of_superblocks<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
+    let scale_lanes =
+        [lanes_of_groups::<B>(0), lanes_of_groups::<B>(1), lanes_of_groups::<B>(2), lanes_of_groups::<B>(3)];
+    let (rows, _) = same_length(rows);
     let mut totals = [_mm_setzero_ps(); M];
-    for b in 0..rows[0].len() / size {
-        let blocks: [&[u8]; 4] = from_fn(|r| &rows[r][b * size..][..size]);
-        let mut products = [[_mm512_setzero_si512(); 4]; M];
-        let mut minima = [[_mm256_setzero_si256(); 4]; M];
-        for (r, block) in blocks.into_iter().enumerate() {
-            prefetch(block, size, AHEAD);
-            let unpacked = superblocks::unpack::<T>(block);
-            let scales = spread.map(|lanes| _mm512_permutexvar_epi16(lanes, unpacked.scales));
-            for (m, x) in x.iter().enumerate() {
-                let (q, sums) = (&x.q.as_chunks::<64>().0[4 * b..][..4], &x.sums.as_chunks::<2>().0[b]);
-                let by_sums = _mm256_madd_epi16(unpacked.factors, load32(bytemuck::cast_ref(sums)));
-                let mut sum = match T {
-                    number::Q3_K => _mm512_zextsi256_si512(by_sums),
-                    number::Q6_K => _mm512_zextsi256_si512(_mm256_slli_epi32::<1>(by_sums)),
-                    _ => _mm512_setzero_si512(),
-                };
-                for j in 0..4 {
-                    let product = _mm512_maddubs_epi16(unpacked.q[j], load64(&q[j]));
-                    sum = _mm512_dpwssd_epi32(sum, product, scales[j]);
-                }
-                products[m][r] = sum;
-                minima[m][r] = by_sums;
-            }
-        }
-        let bits = blocks.map(superblocks::scale_bits::<T>);
-        let bits = _mm_set_epi32(bits[3], bits[2], bits[1], bits[0]);
+    for (b, r0) in rows[0].iter().enumerate() {
+        let [r1, r2, r3] = [&rows[1][b], &rows[2][b], &rows[3][b]];
+        let x_block = parts(x, b);
+        let p0 = superblock(r0, &x_block, &scale_lanes);
+        let p1 = superblock(r1, &x_block, &scale_lanes);
+        let p2 = superblock(r2, &x_block, &scale_lanes);
+        let p3 = superblock(r3, &x_block, &scale_lanes);
+        let bits = _mm_set_epi32(r3.scale_bits(), r2.scale_bits(), r1.scale_bits(), r0.scale_bits());
         let d = _mm_cvtph_ps(_mm_cvtepi32_epi16(bits));
-        let dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32::<16>(bits)));
         for m in 0..M {
-            let product = _mm_cvtepi32_ps(fold(lanes_of_four(products[m])));
-            let value = if superblocks::has_minima(T) {
-                let minimum = _mm_cvtepi32_ps(fold_half(halves_of_four(minima[m])));
-                _mm_fmsub_ps(d, product, _mm_mul_ps(dmin, minimum))
+            let product = _mm_cvtepi32_ps(fold(lanes_of_four([p0[m].0, p1[m].0, p2[m].0, p3[m].0])));
+            let value = if has_minima(B::DTYPE) {
+                let dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32::<16>(bits)));
+                let minimum = fold_half(halves_of_four([p0[m].1, p1[m].1, p2[m].1, p3[m].1]));
+                _mm_fmsub_ps(d, product, _mm_mul_ps(dmin, _mm_cvtepi32_ps(minimum)))
             } else {
                 _mm_mul_ps(d, product)
             };
@@ -122,94 +102,112 @@ fn four_of_superblocks<const T: u8, const M: usize>(rows: &[&[u8]; 4], x: &[Oper
     totals
 }
 
+/// The products of a superblock with `M` rows of activations, and those of its minima with the prepared sums if it has
+/// any, in lanes that are still to be added.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn superblock<B: Block, const M: usize>(
+    block: &B,
+    x: &[(&[u8; 256], &[[u8; 16]; 2]); M],
+    scale_lanes: &[__m512i; 4],
+) -> [(__m512i, __m256i); M] {
+    prefetch(block, AHEAD);
+    let Superblock { q, scales, factors } = superblocks::unpack(block);
+    let mut parts = [(_mm512_setzero_si512(), _mm256_setzero_si256()); M];
+    for (part, (x, sums)) in parts.iter_mut().zip(x) {
+        let by_sums = _mm256_madd_epi16(factors, load32(cast_ref(*sums)));
+        let mut sum = match B::DTYPE {
+            Dtype::Q3_K => _mm512_zextsi256_si512(by_sums),
+            Dtype::Q6_K => _mm512_zextsi256_si512(_mm256_slli_epi32::<1>(by_sums)),
+            _ => _mm512_setzero_si512(),
+        };
+        let x: &[[u8; 64]; 4] = cast_ref(*x);
+        for j in 0..4 {
+            let product = _mm512_maddubs_epi16(q[j], load64(&x[j]));
+            sum = _mm512_dpwssd_epi32(sum, product, _mm512_permutexvar_epi16(scale_lanes[j], scales));
+        }
+        *part = (sum, by_sums);
+    }
+    parts
+}
+
 /// Which scale each word of vector `j` of a superblock is multiplied with.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn group_of_lane<const T: u8>(j: usize) -> __m512i {
-    let group: [i16; 32] = from_fn(|word| ((64 * j + 2 * word) / superblocks::group(T)) as i16);
-    load64(bytemuck::cast_ref(&group))
+fn lanes_of_groups<B: Block>(j: usize) -> __m512i {
+    let mut groups = [0i16; 32];
+    for (word, lane) in groups.iter_mut().enumerate() {
+        *lane = ((64 * j + 2 * word) / group(B::DTYPE)) as i16;
+    }
+    load64(cast_ref(&groups))
 }
 
-#[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn four_of_pairs<const T: u8, const M: usize>(rows: &[&[u8]; 4], x: &[Operand; M]) -> [__m128; M] {
-    let size = pairs::bytes(T);
-    let n_blocks = rows[0].len() / size;
+fn four_of_pairs<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
+    let (rows, n) = same_length(rows);
     let mut totals = [_mm_setzero_ps(); M];
-    for b in (0..n_blocks / 2 * 2).step_by(2) {
-        let blocks: [_; 4] = from_fn(|r| rows[r][b * size..][..2 * size].split_at(size));
-        let mut pairs = [(_mm512_setzero_si512(), _mm256_setzero_si256()); M];
-        for (pair, x) in pairs.iter_mut().zip(x) {
-            let sums: &[[u8; 16]; 2] = &x.sums.as_chunks().0[b / 2];
-            *pair = (load64(&x.q.as_chunks().0[b / 2]), load32(bytemuck::cast_ref(sums)));
-        }
-        let values = values_of_pairs::<T, M>(&blocks, &pairs);
+    for b in (0..n).step_by(2) {
+        // A last block without a partner stands for it too; what comes of that is not added.
+        let partner = (b + 1).min(n - 1);
+        let x_pair = parts(x, b / 2);
+        let first = [&rows[0][b], &rows[1][b], &rows[2][b], &rows[3][b]];
+        let second = [&rows[0][partner], &rows[1][partner], &rows[2][partner], &rows[3][partner]];
+        let p0 = pair(first[0], second[0], &x_pair);
+        let p1 = pair(first[1], second[1], &x_pair);
+        let p2 = pair(first[2], second[2], &x_pair);
+        let p3 = pair(first[3], second[3], &x_pair);
+        let scale_bits = scale_bits_of_eight(first, second);
         for m in 0..M {
-            totals[m] = add_scaled(x[m].scales[b], _mm256_castps256_ps128(values[m]), totals[m]);
-            totals[m] = add_scaled(x[m].scales[b + 1], _mm256_extractf128_ps::<1>(values[m]), totals[m]);
-        }
-    }
-    if n_blocks % 2 == 1 {
-        let b = n_blocks - 1;
-        let blocks = rows.map(|row| (&row[b * size..], &row[b * size..]));
-        let mut pairs = [(_mm512_setzero_si512(), _mm256_setzero_si256()); M];
-        for (pair, x) in pairs.iter_mut().zip(x) {
-            let q = load32(&x.q.as_chunks().0[b]);
-            *pair = (_mm512_zextsi256_si512(q), _mm256_zextsi128_si256(load16(&x.sums[b])));
-        }
-        let values = values_of_pairs::<T, M>(&blocks, &pairs);
-        for m in 0..M {
-            totals[m] = add_scaled(x[m].scales[b], _mm256_castps256_ps128(values[m]), totals[m]);
+            let products = lanes_of_four([p0[m], p1[m], p2[m], p3[m]]);
+            let values = values_of_pairs::<B>(products, scale_bits, load32(cast_ref(x_pair[m].1)));
+            totals[m] = add_scaled(x[m].scales[b], _mm256_castps256_ps128(values), totals[m]);
+            if partner > b {
+                totals[m] = add_scaled(x[m].scales[partner], _mm256_extractf128_ps::<1>(values), totals[m]);
+            }
         }
     }
     totals
 }
 
-/// The values of the first block of each pair, then those of the second, for activations and their prepared sums `x`.
+/// The products of a pair of blocks with `M` rows of activations, in lanes that are still to be added.
 #[inline]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn values_of_pairs<const T: u8, const M: usize>(
-    blocks: &[(&[u8], &[u8]); 4],
-    x: &[(__m512i, __m256i); M],
-) -> [__m256; M] {
-    let mut products = [[_mm512_setzero_si512(); 4]; M];
-    let mut bits = [0; 8];
-    for (r, &(a, b)) in blocks.iter().enumerate() {
-        prefetch(a, 2 * pairs::bytes(T), AHEAD);
-        let q = pairs::unpack::<T>(a, b);
-        for (products, (x, _)) in products.iter_mut().zip(x) {
-            products[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, *x);
-        }
-        (bits[r], bits[r + 4]) = (pairs::scale_bits::<T>(a), pairs::scale_bits::<T>(b));
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+fn pair<B: Block, const M: usize>(a: &B, b: &B, x: &[(&[u8; 64], &[[u8; 16]; 2]); M]) -> [__m512i; M] {
+    prefetch(a, AHEAD);
+    let q = pairs::unpack(a, b);
+    let mut products = [_mm512_setzero_si512(); M];
+    for (product, (x, _)) in products.iter_mut().zip(x) {
+        *product = _mm512_dpbusd_epi32(*product, q, load64(x));
     }
-    let bits = load32(bytemuck::cast_ref(&bits));
-    let d = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(bits));
-    let mut values = [_mm256_setzero_ps(); M];
-    for (m, (_, sums)) in x.iter().enumerate() {
-        let quarters = lanes_of_four(products[m]);
-        const EVEN: i32 = 0b10_00_10_00;
-        const ODD: i32 = 0b11_01_11_01;
-        let both = _mm512_add_epi32(
-            _mm512_shuffle_i32x4::<EVEN>(quarters, quarters),
-            _mm512_shuffle_i32x4::<ODD>(quarters, quarters),
-        );
-        let product = _mm512_castsi512_si256(both);
-        values[m] = if pairs::has_minima(T) {
-            let minimum = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(_mm256_srli_epi32::<16>(bits)));
-            let minimum = _mm256_mul_ps(minimum, _mm256_castsi256_ps(*sums));
-            _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(product), minimum)
-        } else {
-            _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_add_epi32(product, *sums)))
-        };
-    }
-    values
+    products
 }
 
-/// `total + scale * value`, rounded once.
 #[inline]
-#[target_feature(enable = "fma")]
-fn add_scaled(scale: [u8; 4], value: __m128, total: __m128) -> __m128 {
-    _mm_fmadd_ps(_mm_set1_ps(f32::from_le_bytes(scale)), value, total)
+#[target_feature(enable = "avx2")]
+fn scale_bits_of_eight<B: Block>([a0, a1, a2, a3]: [&B; 4], [b0, b1, b2, b3]: [&B; 4]) -> __m256i {
+    let low = _mm_set_epi32(a3.scale_bits(), a2.scale_bits(), a1.scale_bits(), a0.scale_bits());
+    let high = _mm_set_epi32(b3.scale_bits(), b2.scale_bits(), b1.scale_bits(), b0.scale_bits());
+    _mm256_set_m128i(high, low)
+}
+
+/// The values of four first blocks, then those of their partners, from their products in quarters: two quarters of the
+/// first blocks and two of the second.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512vl")]
+fn values_of_pairs<B: Block>(products: __m512i, scale_bits: __m256i, sums: __m256i) -> __m256 {
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
+    let even = _mm512_castsi512_si256(_mm512_shuffle_i32x4::<EVEN>(products, products));
+    let odd = _mm512_castsi512_si256(_mm512_shuffle_i32x4::<ODD>(products, products));
+    let products = _mm256_add_epi32(even, odd);
+    let d = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(scale_bits));
+    if has_minima(B::DTYPE) {
+        let minimum = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(_mm256_srli_epi32::<16>(scale_bits)));
+        let minimum = _mm256_mul_ps(minimum, _mm256_castsi256_ps(sums));
+        _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(products), minimum)
+    } else {
+        _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_add_epi32(products, sums)))
+    }
 }
 
 /// Four vectors of which lane `i` of each quarter of the result is the sum of that quarter of vector `i`.
@@ -221,25 +219,9 @@ fn lanes_of_four([a, b, c, d]: [__m512i; 4]) -> __m512i {
     _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
 }
 
-/// The same for vectors of half the length.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn halves_of_four([a, b, c, d]: [__m256i; 4]) -> __m256i {
-    let ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-    let cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-    _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd))
-}
-
 /// The sum of the quarters.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fold(x: __m512i) -> __m128i {
     fold_half(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64::<1>(x)))
-}
-
-/// The sum of the halves.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn fold_half(x: __m256i) -> __m128i {
-    _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
 }

@@ -1,59 +1,31 @@
 //! Pairs of blocks of 32 weights, unpacked to unsigned bytes in their natural order.
 
-use super::memory::{load16, load32};
 use crate::kernels::block::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-use crate::kernels::x86_64::operand::number;
-use bytemuck::{cast_ref, from_bytes};
+use crate::kernels::x86_64::memory::{load16, load32};
+use crate::kernels::x86_64::operand::Block;
+use crate::tensor::Dtype;
+use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-
-/// Bytes of a block of type `t`.
-pub(super) const fn bytes(t: u8) -> usize {
-    match t {
-        number::Q4_0 => size_of::<Q4_0>(),
-        number::Q4_1 => size_of::<Q4_1>(),
-        number::Q5_0 => size_of::<Q5_0>(),
-        number::Q5_1 => size_of::<Q5_1>(),
-        _ => size_of::<Q8_0>(),
-    }
-}
-
-/// Whether type `t` has a minimum.
-pub(super) const fn has_minima(t: u8) -> bool {
-    matches!(t, number::Q4_1 | number::Q5_1)
-}
 
 /// The weights of two blocks, plus 8 (Q4_0), 16 (Q5_0) or 128 (Q8_0).
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw")]
-pub(super) fn unpack<const T: u8>(a: &[u8], b: &[u8]) -> __m512i {
-    match T {
-        number::Q4_0 => nibbles(&from_bytes::<Q4_0>(a).qs, &from_bytes::<Q4_0>(b).qs),
-        number::Q4_1 => nibbles(&from_bytes::<Q4_1>(a).qs, &from_bytes::<Q4_1>(b).qs),
-        number::Q5_0 => {
-            let (a, b) = (from_bytes::<Q5_0>(a), from_bytes::<Q5_0>(b));
+pub(super) fn unpack<B: Block>(a: &B, b: &B) -> __m512i {
+    match B::DTYPE {
+        Dtype::Q4_0 => nibbles(&cast_ref::<B, Q4_0>(a).qs, &cast_ref::<B, Q4_0>(b).qs),
+        Dtype::Q4_1 => nibbles(&cast_ref::<B, Q4_1>(a).qs, &cast_ref::<B, Q4_1>(b).qs),
+        Dtype::Q5_0 => {
+            let (a, b): (&Q5_0, &Q5_0) = (cast_ref(a), cast_ref(b));
             add_fifth_bits(nibbles(&a.qs, &b.qs), a.qh, b.qh)
         }
-        number::Q5_1 => {
-            let (a, b) = (from_bytes::<Q5_1>(a), from_bytes::<Q5_1>(b));
+        Dtype::Q5_1 => {
+            let (a, b): (&Q5_1, &Q5_1) = (cast_ref(a), cast_ref(b));
             add_fifth_bits(nibbles(&a.qs, &b.qs), a.qh, b.qh)
         }
         _ => {
-            let (a, b) = (load32(cast_ref(&from_bytes::<Q8_0>(a).qs)), load32(cast_ref(&from_bytes::<Q8_0>(b).qs)));
-            _mm512_xor_si512(join(a, b), _mm512_set1_epi8(-128))
+            let (a, b): (&Q8_0, &Q8_0) = (cast_ref(a), cast_ref(b));
+            _mm512_xor_si512(join(load32(cast_ref(&a.qs)), load32(cast_ref(&b.qs))), _mm512_set1_epi8(-128))
         }
-    }
-}
-
-/// The scale in the low half of the result and the minimum, if any, in the high one, as f16.
-#[inline]
-pub(super) fn scale_bits<const T: u8>(block: &[u8]) -> i32 {
-    let pair = |d: [u8; 2], m: [u8; 2]| i32::from_le_bytes([d[0], d[1], m[0], m[1]]);
-    match T {
-        number::Q4_0 => pair(from_bytes::<Q4_0>(block).d.0, [0; 2]),
-        number::Q4_1 => pair(from_bytes::<Q4_1>(block).d.0, from_bytes::<Q4_1>(block).m.0),
-        number::Q5_0 => pair(from_bytes::<Q5_0>(block).d.0, [0; 2]),
-        number::Q5_1 => pair(from_bytes::<Q5_1>(block).d.0, from_bytes::<Q5_1>(block).m.0),
-        _ => pair(from_bytes::<Q8_0>(block).d.0, [0; 2]),
     }
 }
 

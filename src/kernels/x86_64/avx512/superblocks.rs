@@ -1,9 +1,11 @@
 //! Superblocks of 256 weights, unpacked to unsigned bytes in their natural order.
 
-use super::memory::{load16, load32, load64};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
-use crate::kernels::x86_64::operand::number;
-use bytemuck::{cast_ref, from_bytes};
+use crate::kernels::x86_64::memory::{load16, load32, load64};
+use crate::kernels::x86_64::operand::Block;
+use crate::kernels::x86_64::scales::{q3_k_scales, scales_and_minima};
+use crate::tensor::Dtype;
+use bytemuck::cast_ref;
 use std::arch::x86_64::*;
 
 /// The integers of a superblock.
@@ -17,50 +19,16 @@ pub(super) struct Superblock {
     pub(super) factors: __m256i,
 }
 
-/// Bytes of a superblock of type `T`.
-pub(super) const fn bytes(t: u8) -> usize {
-    match t {
-        number::Q2_K => size_of::<Q2_K>(),
-        number::Q3_K => size_of::<Q3_K>(),
-        number::Q4_K => size_of::<Q4_K>(),
-        number::Q5_K => size_of::<Q5_K>(),
-        _ => size_of::<Q6_K>(),
-    }
-}
-
-/// Whether type `t` has minima.
-pub(super) const fn has_minima(t: u8) -> bool {
-    matches!(t, number::Q2_K | number::Q4_K | number::Q5_K)
-}
-
-/// Weights in a group of type `t`.
-pub(super) const fn group(t: u8) -> usize {
-    if matches!(t, number::Q4_K | number::Q5_K) { 32 } else { 16 }
-}
-
 /// Decodes a superblock.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn unpack<const T: u8>(block: &[u8]) -> Superblock {
-    match T {
-        number::Q2_K => q2_k(from_bytes(block)),
-        number::Q3_K => q3_k(from_bytes(block)),
-        number::Q4_K => q4_k(from_bytes(block)),
-        number::Q5_K => q5_k(from_bytes(block)),
-        _ => q6_k(from_bytes(block)),
-    }
-}
-
-/// The scale of the scales in the low half of the result and that of the minima, if any, in the high one, as f16.
-#[inline]
-pub(super) fn scale_bits<const T: u8>(block: &[u8]) -> i32 {
-    let pair = |d: [u8; 2], dmin: [u8; 2]| i32::from_le_bytes([d[0], d[1], dmin[0], dmin[1]]);
-    match T {
-        number::Q2_K => pair(from_bytes::<Q2_K>(block).d.0, from_bytes::<Q2_K>(block).dmin.0),
-        number::Q3_K => pair(from_bytes::<Q3_K>(block).d.0, [0; 2]),
-        number::Q4_K => pair(from_bytes::<Q4_K>(block).d.0, from_bytes::<Q4_K>(block).dmin.0),
-        number::Q5_K => pair(from_bytes::<Q5_K>(block).d.0, from_bytes::<Q5_K>(block).dmin.0),
-        _ => pair(from_bytes::<Q6_K>(block).d.0, [0; 2]),
+pub(super) fn unpack<B: Block>(block: &B) -> Superblock {
+    match B::DTYPE {
+        Dtype::Q2_K => q2_k(cast_ref(block)),
+        Dtype::Q3_K => q3_k(cast_ref(block)),
+        Dtype::Q4_K => q4_k(cast_ref(block)),
+        Dtype::Q5_K => q5_k(cast_ref(block)),
+        _ => q6_k(cast_ref(block)),
     }
 }
 
@@ -126,20 +94,6 @@ fn q3_k(block: &Q3_K) -> Superblock {
     Superblock { q, scales: _mm512_castsi256_si512(scales), factors: scales }
 }
 
-/// See [`Q3_K::scales()`].
-#[inline]
-#[target_feature(enable = "avx2")]
-fn q3_k_scales(packed: &[u8; 12]) -> __m128i {
-    let [a, b, high]: [u32; 3] = bytemuck::cast::<[u8; 12], [[u8; 4]; 3]>(*packed).map(u32::from_le_bytes);
-    let low = u64::from(a) | u64::from(b) << 32;
-    let nibbles = |shift: u32| low >> shift & 0x0f0f_0f0f_0f0f_0f0f;
-    let pairs =
-        |shift: u32| u64::from(high >> shift & 0x0303_0303) | u64::from(high >> (shift + 2) & 0x0303_0303) << 32;
-    let first = nibbles(0) | pairs(0) << 4;
-    let second = nibbles(4) | pairs(4) << 4;
-    _mm_sub_epi8(_mm_set_epi64x(second as i64, first as i64), _mm_set1_epi8(32))
-}
-
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq")]
 fn q4_k(block: &Q4_K) -> Superblock {
@@ -158,18 +112,6 @@ fn q5_k(block: &Q5_K) -> Superblock {
         *q = add_high_bit(nibbles(&block.qs, j), high, j, 16);
     }
     Superblock { q, scales: _mm512_castsi256_si512(factors), factors }
-}
-
-/// The eight scales and then the eight minima, see [`crate::kernels::block::scales_and_mins`].
-#[inline]
-#[target_feature(enable = "avx2")]
-fn scales_and_minima(packed: &[u8; 12]) -> __m256i {
-    let [a, b, c]: [u32; 3] = bytemuck::cast::<[u8; 12], [[u8; 4]; 3]>(*packed).map(u32::from_le_bytes);
-    let join = |first: u32, low: u32, high: u32| {
-        let second = low & 0x0f0f_0f0f | high >> 2 & 0x3030_3030;
-        (u64::from(first & 0x3f3f_3f3f) | u64::from(second) << 32) as i64
-    };
-    _mm256_cvtepu8_epi16(_mm_set_epi64x(join(b, c >> 4, b), join(a, c, a)))
 }
 
 #[inline]

@@ -27,13 +27,13 @@ pub(super) fn load64(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Asks for the cache lines of `n_bytes` that lie `distance` bytes after the start of `bytes`.
+/// Asks for the cache lines of something as large as `block` that lies `distance` bytes further.
 #[inline]
 #[target_feature(enable = "sse")]
-pub(super) fn prefetch(bytes: &[u8], n_bytes: usize, distance: usize) {
-    for line in (0..n_bytes).step_by(64) {
-        let address = bytes.as_ptr().wrapping_add(distance + line);
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+pub(super) fn prefetch<B>(block: &B, distance: usize) {
+    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(distance);
+    for line in (0..size_of::<B>()).step_by(64) {
+        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
     }
 }
 
