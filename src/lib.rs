@@ -1,13 +1,39 @@
-//! taper runs language models on people's own machines.
+//! taper runs language models on people's own machines: one binary, quantized inference on CPU, CUDA or Metal.
 //!
-//! (The map of the crate stands here once the modules do.)
+//! This page is the map. Data goes down, and imports go down only:
+//!
+//! ```text
+//! main → cli → { hub | engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! ```
+//!
+//! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
+//! one thing that all of them share.
+//!
+//! - [`cli`]: a file per subcommand, each `Args` and `execute`; `args.rs` has the flags that several share, `output.rs` is
+//!   the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the chat on a terminal.
+//! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, and the cache on disk that
+//!   Python's `huggingface_hub` shares.
+//! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
+//!   `generate.rs` is the loop, `score.rs` measures texts.
+//! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
+//!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.
+//! - [`sampling`]: penalties, filters, draw; seeded.
+//! - [`text`]: tokenizers that read the vocabulary where it lies in the file, streaming decoding, chat templates.
+//! - [`backend`]: the operations of a layer on a device.
+//! - [`kernels`]: the arithmetic on GGML blocks.
+//! - [`gguf`]: the reader of model files. Their bytes come from strangers: what it hands out is checked.
+//! - [`tensor`]: typed, shaped bytes that stay where they are, and which everything above passes around.
 
 pub mod backend;
+pub mod cli;
+pub mod engine;
 pub mod gguf;
+pub mod hub;
 pub mod kernels;
 pub mod model;
 pub mod sampling;
 pub mod tensor;
+pub mod text;
 
 /// The number of a token in a model's vocabulary.
 pub type TokenId = u32;

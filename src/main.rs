@@ -1,2 +1,7 @@
-//! taper.
-fn main() {}
+//! The `taper` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    taper::cli::main()
+}

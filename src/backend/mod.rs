@@ -9,12 +9,14 @@
 
 mod candle;
 mod cpu;
+mod device;
 mod layout;
 
 use crate::{TokenId, tensor::Tensor};
 
 pub use candle::Candle;
 pub use cpu::{CacheType, Cpu, default_threads};
+pub use device::{Compute, DeviceChoice};
 pub use layout::{BLOCK_LEN, CacheShape, Layout, Span};
 
 /// Carries out the forward pass on one device.

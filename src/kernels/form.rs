@@ -1,5 +1,6 @@
 //! How activations are stored for a product.
 
+use super::dispatch::compiled_for;
 use super::isa::Isa;
 use super::scalar;
 use crate::tensor::Dtype;
@@ -122,6 +123,5 @@ impl<'a> Rows<'a> {
 /// If `x` is not made of whole blocks or `out` has not exactly [`Form::row_bytes`].
 pub fn quantize(isa: Isa, form: Form, x: &[f32], out: &mut [u8]) {
     assert_eq!(out.len(), form.row_bytes(x.len()), "bytes of a row of {} activations", x.len());
-    let _ = isa;
-    scalar::quantize(form, x, out);
+    compiled_for!(isa, scalar::quantize, (form: Form, x: &[f32], out: &mut [u8]) -> ())
 }

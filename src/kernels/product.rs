@@ -51,9 +51,8 @@ impl<'a> Weights<'a> {
 /// Memory that products work in; one for each thread, kept so that later products allocate nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// What minima and offsets are multiplied with.
     #[cfg(target_arch = "x86_64")]
-    pub(super) sums: Vec<[u8; 16]>,
+    inner: x86_64::Scratch,
 }
 
 impl Scratch {
@@ -75,7 +74,7 @@ pub fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scratch: &mu
     assert_eq!(x.n_rows(), out.n_rows(), "rows of activations and of results");
     assert!(out.range().end <= weights.n_out, "outputs {:?} of {}", out.range(), weights.n_out);
     #[cfg(target_arch = "x86_64")]
-    x86_64::product(isa, weights, x, out, scratch);
+    x86_64::product(isa, weights, x, out, &mut scratch.inner);
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = (isa, scratch);

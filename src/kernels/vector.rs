@@ -3,6 +3,7 @@
 //! Sums run in sixteen lanes, element `i` in lane `i % 16`, added by halves at the end; products that are summed are
 //! fused multiply-adds. So every instruction set gives the same bits.
 
+use super::dispatch::compiled_for;
 use super::isa::Isa;
 use half::f16;
 
@@ -44,8 +45,7 @@ impl<'a> Halves<'a> {
 /// If the lengths differ.
 pub fn rms_norm(isa: Isa, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     assert!(x.len() == weight.len() && x.len() == out.len(), "a norm of {} by {}", x.len(), weight.len());
-    let _ = isa;
-    plain::rms_norm(x, weight, epsilon, out);
+    compiled_for!(isa, plain::rms_norm, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> ());
 }
 
 /// `gate[i] = activation(gate[i]) * up[i]`.
@@ -54,17 +54,15 @@ pub fn rms_norm(isa: Isa, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f3
 /// If the lengths differ.
 pub fn gated(isa: Isa, activation: Activation, gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len(), "gate and up");
-    let _ = isa;
     match activation {
-        Activation::Silu => plain::gated_silu(gate, up),
-        Activation::GeluTanh => plain::gated_gelu(gate, up),
+        Activation::Silu => compiled_for!(isa, plain::gated_silu, (gate: &mut [f32], up: &[f32]) -> ()),
+        Activation::GeluTanh => compiled_for!(isa, plain::gated_gelu, (gate: &mut [f32], up: &[f32]) -> ()),
     }
 }
 
 /// Replaces each `x[i]` by `exp(x[i] - shift)` and returns the sum; `-inf` becomes 0.
 pub fn exp_sum(isa: Isa, x: &mut [f32], shift: f32) -> f32 {
-    let _ = isa;
-    plain::exp_sum(x, shift)
+    compiled_for!(isa, plain::exp_sum, (x: &mut [f32], shift: f32) -> f32)
 }
 
 /// Attention scores: `out[q * n_rows + k]` becomes the dot product of query `q` with row `k` of `keys`.
@@ -135,8 +133,9 @@ mod plain {
             p = p.mul_add(r, c);
         }
         let p = (p * r).mul_add(r, r) + 1.0;
-        let half = (n as i32) >> 1;
-        let rest = n as i32 - half;
+        let whole = shifted.to_bits() as i32 - TO_INTEGER.to_bits() as i32;
+        let half = whole >> 1;
+        let rest = whole - half;
         let power = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
         let y = p * power(half) * power(rest);
         let y = if x < -87.3 { 0.0 } else { y };

@@ -3,6 +3,7 @@
 mod architecture;
 mod batch;
 mod config;
+mod load;
 mod pages;
 mod safetensors;
 mod source;
@@ -12,7 +13,7 @@ mod weights;
 pub use architecture::{ARCHITECTURES, Architecture};
 pub use batch::{Batch, Row, SequenceId};
 pub use config::{Config, RopeConfig, RopeScaling};
-pub use safetensors::Safetensors;
+pub use safetensors::{Safetensors, StoredTensor};
 pub use source::Source;
 pub use transformer::Transformer;
 

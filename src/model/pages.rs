@@ -45,7 +45,9 @@ impl Pages {
     pub(super) fn place(&mut self, batch: &Batch, layout: &mut Layout) -> Result<(), ModelError> {
         self.reserve(batch)?;
         let Layout { cells, spans, blocks } = layout;
-        (cells.clear(), spans.clear(), blocks.clear());
+        cells.clear();
+        spans.clear();
+        blocks.clear();
         let mut last = None;
         for (i, row) in batch.rows.iter().enumerate() {
             let table = self.tables.entry(row.sequence).or_default();

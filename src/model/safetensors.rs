@@ -18,6 +18,19 @@ pub struct Safetensors {
     tensors: BTreeMap<String, (usize, TensorInfo)>,
 }
 
+/// What a header says of a tensor.
+#[derive(Clone, Debug)]
+pub struct StoredTensor<'a> {
+    /// The name in the file.
+    pub name: &'a str,
+    /// The name of its type, supported or not.
+    pub dtype: String,
+    /// Outermost dimension first.
+    pub shape: &'a [usize],
+    /// Its size.
+    pub n_bytes: usize,
+}
+
 /// GGUF's names of a layer's parts beside those that transformers gives them.
 const PARTS: [(&str, &str); 11] = [
     ("attn_norm", "input_layernorm"),
@@ -63,6 +76,21 @@ impl Safetensors {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The size of all files together, headers aside.
+    pub fn len_bytes(&self) -> usize {
+        self.files.iter().map(|(_, data)| data.len()).sum()
+    }
+
+    /// What the headers say of each tensor.
+    pub fn tensors(&self) -> impl Iterator<Item = StoredTensor<'_>> {
+        self.tensors.iter().map(|(name, (_, info))| StoredTensor {
+            name,
+            dtype: format!("{:?}", info.dtype),
+            shape: &info.shape,
+            n_bytes: info.data_offsets.1.saturating_sub(info.data_offsets.0),
+        })
     }
 
     /// The names of all tensors, as GGUF has them where it has one.

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+mod cli;
 mod cpu_backend;
 mod dequantize;
 mod gguf;
+mod hub;
 mod kernels;
+mod layers;
+mod reference;
 mod support;

@@ -4,14 +4,38 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use taper::{TokenId, tensor::Dtype};
+use taper::{
+    TokenId,
+    backend::{CacheType, Candle, Cpu},
+    gguf::Gguf,
+    kernels::Isa,
+    model::{Batch, SequenceId, Source},
+    tensor::Dtype,
+};
 
 use crate::support::compare::{divergence, largest_difference, log_softmax};
 use crate::support::tiny::{TinyModel, Types};
 
-/// Logits after each of `tokens`, in one batch at positions from 0, by the model whose GGUF file is `model`.
-fn taper_logits(model: Vec<u8>, tokens: &[TokenId]) -> Vec<Vec<f32>> {
-    unimplemented!("{} bytes, {} tokens", model.len(), tokens.len())
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Device {
+    Cpu,
+    Candle,
+}
+
+/// Logits after each of `tokens`, in one batch at positions from 0.
+fn taper_logits(model: &TinyModel, device: Device, tokens: &[TokenId]) -> Vec<Vec<f32>> {
+    let source = Source::Gguf(Gguf::from_bytes(model.gguf().into()).unwrap());
+    // A cache in F16, the default, would hide smaller differences in float models.
+    let cache = if model.types == Types::Only(Dtype::F32) { CacheType::F32 } else { CacheType::default() };
+    let mut model = match device {
+        Device::Cpu => source.load_on(Cpu::with(Isa::detect(), 2, cache).unwrap(), tokens.len()),
+        Device::Candle => source.load_on(Candle::cpu(), tokens.len()),
+    }
+    .unwrap();
+    let mut logits = Vec::new();
+    model.forward(&Batch::every(SequenceId(0), tokens), &mut logits).unwrap();
+    logits.chunks_exact(model.n_vocab()).map(<[f32]>::to_vec).collect()
 }
 
 /// One file of tests/data/logits, described in the script.
@@ -42,22 +66,26 @@ impl References {
 /// A model, what is known about it, and taper's logits after each of the tokens and of llama.cpp's continuation.
 struct Case {
     model: TinyModel,
+    device: Device,
     tokens: Vec<TokenId>,
     positions: Vec<usize>,
     reference: Reference,
     logits: Vec<Vec<f32>>,
 }
 
-static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| TinyModel::all().into_iter().map(Case::new).collect());
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let on = |device| TinyModel::all().into_iter().map(move |model| Case::new(model, device));
+    on(Device::Cpu).chain(on(Device::Candle)).collect()
+});
 
 impl Case {
-    fn new(model: TinyModel) -> Case {
+    fn new(model: TinyModel, device: Device) -> Case {
         let References { tokens, positions, mut models } = References::of(&model);
         let reference = models.remove(&model.to_string()).expect("every model has its reference");
         let all = [&tokens[..], &reference.llama_cpp_greedy].concat();
-        let logits = taper_logits(model.gguf(), &all);
+        let logits = taper_logits(&model, device, &all);
         assert_eq!(logits.len(), all.len(), "{model}: a row for each token");
-        Case { model, tokens, positions, reference, logits }
+        Case { model, device, tokens, positions, reference, logits }
     }
 
     /// The largest divergence from the reference that is no error: rounding of activations to 16 or 8 bits.
@@ -65,6 +93,8 @@ impl Case {
         match self.model.types {
             Types::Only(Dtype::F32) => 1e-6,
             Types::Only(Dtype::F16) => 1e-4,
+            // candle also rounds the scales of activations, to 16 bits.
+            Types::Only(Dtype::Q8_0) if self.device == Device::Candle => 2e-3,
             Types::Only(Dtype::BF16 | Dtype::Q8_0) => 1e-3,
             Types::Only(_) | Types::Q4KM => 1e-2,
         }
@@ -77,7 +107,9 @@ fn check(measured: impl Fn(&Case) -> f64, limit: impl Fn(&Case) -> f64) {
         .iter()
         .map(|case| (case, measured(case), limit(case)))
         .filter(|(_, measured, limit)| measured.is_nan() || measured > limit)
-        .map(|(case, measured, limit)| format!("{}: {measured:.1e}, at most {limit:.1e}", case.model))
+        .map(|(case, measured, limit)| {
+            format!("{} on {:?}: {measured:.1e}, at most {limit:.1e}", case.model, case.device)
+        })
         .collect();
     assert!(failures.is_empty(), "{failures:#?}");
 }

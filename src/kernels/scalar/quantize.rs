@@ -3,6 +3,7 @@
 use crate::kernels::form::Form;
 
 /// See [`crate::kernels::quantize`].
+#[inline(always)]
 pub(in crate::kernels) fn quantize(form: Form, x: &[f32], out: &mut [u8]) {
     let layout = form.layout(x.len());
     if form == Form::F32 {
@@ -24,16 +25,20 @@ pub(in crate::kernels) fn quantize(form: Form, x: &[f32], out: &mut [u8]) {
     }
 }
 
+/// Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
+const TO_INTEGER: f32 = 12_582_912.0;
+
 /// Writes the quantized block and returns its scale.
+#[inline(always)]
 fn quantize_block(x: &[f32], out: &mut [u8]) -> f32 {
-    let largest = x.iter().map(|x| x.abs().to_bits()).max().map_or(0.0, f32::from_bits);
+    let largest = f32::from_bits(x.iter().fold(0, |largest, x| largest.max(x.abs().to_bits())));
     if !(Form::SMALLEST..f32::INFINITY).contains(&largest) {
         out.fill(0);
         return if largest < Form::SMALLEST { 0.0 } else { f32::NAN };
     }
     let inverse = 127.0 / largest;
     for (x, out) in x.iter().zip(out) {
-        *out = (x * inverse).round_ties_even() as i8 as u8;
+        *out = (x * inverse + TO_INTEGER).to_bits() as u8;
     }
     largest / 127.0
 }

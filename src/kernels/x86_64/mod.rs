@@ -8,9 +8,24 @@ mod memory;
 mod operand;
 mod quad;
 mod scales;
+mod words;
 
 use super::isa::{Isa, Level};
-use super::{Columns, Rows, Scratch, Weights, scalar};
+use super::{Columns, Rows, Weights, scalar};
+use std::arch::x86_64::*;
+
+/// The working memory of a thread.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// What few rows need of their activations.
+    sums: Vec<[u8; 16]>,
+    /// What many rows need of theirs.
+    words: words::Words,
+    /// Unpacked weights for AVX-512.
+    panel: Option<Box<avx512::Panel>>,
+    /// Unfinished results of panels for AVX-512.
+    totals: Vec<[__m512; 2]>,
+}
 
 /// See [`super::product()`].
 #[expect(unsafe_code, reason = "calls into functions of an instruction set")]

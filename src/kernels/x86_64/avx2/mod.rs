@@ -8,8 +8,9 @@ mod few;
 mod floats;
 mod superblocks;
 
+use super::Scratch;
 use super::operand::prepare;
-use crate::kernels::{Columns, Form, Rows, Scratch, Weights};
+use crate::kernels::{Columns, Form, Rows, Weights};
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -5,17 +5,28 @@
 
 mod few;
 mod floats;
+mod many;
 mod pairs;
+mod panel;
 mod superblocks;
 
+use super::Scratch;
 use super::operand::prepare;
-use crate::kernels::{Columns, Form, Rows, Scratch, Weights};
+use crate::kernels::{Columns, Form, Rows, Weights};
+
+pub(super) use panel::Panel;
+
+/// From this number of rows of activations on it pays to unpack panels.
+const MANY: usize = 9;
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::kernels) fn product(weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
     if x.form() == Form::F32 {
         return floats::product(weights, x, out);
+    }
+    if x.n_rows() >= MANY {
+        return many::product(weights, x, out, scratch);
     }
     prepare(weights.dtype(), x, &mut scratch.sums);
     few::product(weights, x, out, &scratch.sums);

@@ -1,0 +1,194 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[taper] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'taper'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'taper'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand run 'Answer a prompt; without one on a terminal, chat'
+            cand show 'Show what a model file says of itself'
+            cand list 'List the models in the cache'
+            cand tokenize 'Turn text into token ids'
+            cand perplexity 'Measure how likely a model finds a text'
+            cand doctor 'Report devices, instruction sets, threads, cache and versions'
+            cand completions 'Print a completion script for a shell'
+            cand man 'Print the manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'taper;run'= {
+            cand -f 'Add a file to the prompt (repeatable)'
+            cand --file 'Add a file to the prompt (repeatable)'
+            cand -S 'System prompt'
+            cand --system 'System prompt'
+            cand -n 'The most tokens to generate [default: to the end of the context]'
+            cand --max-tokens 'The most tokens to generate [default: to the end of the context]'
+            cand --stop 'End the answer before this text (repeatable)'
+            cand --think 'Whether a model that can think should'
+            cand --logprobs 'Report the N likeliest tokens beside each, with --json'
+            cand --truncate 'Which part of a prompt that does not fit to leave out'
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand -t 'Threads on the CPU [default: physical cores]'
+            cand --threads 'Threads on the CPU [default: physical cores]'
+            cand --device 'Where to compute: auto, cpu, cuda[:N] or metal'
+            cand --temp 'Temperature; 0 takes the likeliest token [default: the model''s, else 0.8]'
+            cand --top-k 'Keep the N likeliest tokens, 0 for all [default: the model''s, else 40]'
+            cand --top-p 'Keep the likeliest tokens that add up to this probability [default: the model''s, else 0.95]'
+            cand --min-p 'Keep tokens at least this share as likely as the likeliest [default: the model''s, else 0.05]'
+            cand --repeat-penalty 'Divide the logits of recent tokens; 1 does nothing [default: the model''s, else 1]'
+            cand -s 'Seed of the draws; the same seed gives the same answer'
+            cand --seed 'Seed of the draws; the same seed gives the same answer'
+            cand --color 'Whether to color what a terminal shows'
+            cand --raw 'No chat template: the text is the prompt'
+            cand --json 'Print one JSON object at the end instead of text'
+            cand --require-stop 'Exit with 9 if the answer was cut off'
+            cand --ignore-eos 'Go on where the model would end, up to --max-tokens'
+            cand --dry-run 'Print the exact prompt and its token count; load no weights'
+            cand --offline 'Never open a socket: only what is on disk'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;show'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --json 'Print one JSON object'
+            cand --tensors 'Also list every tensor'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;list'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --json 'Print one JSON array'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;tokenize'= {
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --color 'Whether to color what a terminal shows'
+            cand --offline 'Never open a socket: only what is on disk'
+            cand --json 'Print one JSON object'
+            cand --no-bos 'Leave out what the model''s rules put around a text'
+            cand --special 'Read what is written like a special token as that token'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;perplexity'= {
+            cand -f 'The text'
+            cand --file 'The text'
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand -t 'Threads on the CPU [default: physical cores]'
+            cand --threads 'Threads on the CPU [default: physical cores]'
+            cand --device 'Where to compute: auto, cpu, cuda[:N] or metal'
+            cand --color 'Whether to color what a terminal shows'
+            cand --offline 'Never open a socket: only what is on disk'
+            cand --json 'Print one JSON object, with the log-probability of each token'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;doctor'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;completions'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;man'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;help'= {
+            cand run 'Answer a prompt; without one on a terminal, chat'
+            cand show 'Show what a model file says of itself'
+            cand list 'List the models in the cache'
+            cand tokenize 'Turn text into token ids'
+            cand perplexity 'Measure how likely a model finds a text'
+            cand doctor 'Report devices, instruction sets, threads, cache and versions'
+            cand completions 'Print a completion script for a shell'
+            cand man 'Print the manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'taper;help;run'= {
+        }
+        &'taper;help;show'= {
+        }
+        &'taper;help;list'= {
+        }
+        &'taper;help;tokenize'= {
+        }
+        &'taper;help;perplexity'= {
+        }
+        &'taper;help;doctor'= {
+        }
+        &'taper;help;completions'= {
+        }
+        &'taper;help;man'= {
+        }
+        &'taper;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

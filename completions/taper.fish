@@ -1,0 +1,142 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_taper_global_optspecs
+    string join \n q/quiet v/verbose color= h/help V/version
+end
+
+function __fish_taper_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_taper_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_taper_using_subcommand
+    set -l cmd (__fish_taper_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c taper -n "__fish_taper_needs_command" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_needs_command" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_needs_command" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_needs_command" -s V -l version -d 'Print version'
+complete -c taper -n "__fish_taper_needs_command" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_needs_command" -f -a "show" -d 'Show what a model file says of itself'
+complete -c taper -n "__fish_taper_needs_command" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "tokenize" -d 'Turn text into token ids'
+complete -c taper -n "__fish_taper_needs_command" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_needs_command" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
+complete -c taper -n "__fish_taper_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c taper -n "__fish_taper_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c taper -n "__fish_taper_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c taper -n "__fish_taper_using_subcommand run" -s f -l file -d 'Add a file to the prompt (repeatable)' -r -F
+complete -c taper -n "__fish_taper_using_subcommand run" -s S -l system -d 'System prompt' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -s n -l max-tokens -d 'The most tokens to generate [default: to the end of the context]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l stop -d 'End the answer before this text (repeatable)' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l think -d 'Whether a model that can think should' -r -f -a "on\t'Think'
+off\t'Answer at once'
+auto\t'What the model\'s template does by itself'"
+complete -c taper -n "__fish_taper_using_subcommand run" -l logprobs -d 'Report the N likeliest tokens beside each, with --json' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l truncate -d 'Which part of a prompt that does not fit to leave out' -r -f -a "head\t'The beginning'
+middle\t'The middle'
+tail\t'The end'"
+complete -c taper -n "__fish_taper_using_subcommand run" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l device -d 'Where to compute: auto, cpu, cuda[:N] or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l temp -d 'Temperature; 0 takes the likeliest token [default: the model\'s, else 0.8]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l top-k -d 'Keep the N likeliest tokens, 0 for all [default: the model\'s, else 40]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l top-p -d 'Keep the likeliest tokens that add up to this probability [default: the model\'s, else 0.95]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l min-p -d 'Keep tokens at least this share as likely as the likeliest [default: the model\'s, else 0.05]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l repeat-penalty -d 'Divide the logits of recent tokens; 1 does nothing [default: the model\'s, else 1]' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -s s -l seed -d 'Seed of the draws; the same seed gives the same answer' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand run" -l raw -d 'No chat template: the text is the prompt'
+complete -c taper -n "__fish_taper_using_subcommand run" -l json -d 'Print one JSON object at the end instead of text'
+complete -c taper -n "__fish_taper_using_subcommand run" -l require-stop -d 'Exit with 9 if the answer was cut off'
+complete -c taper -n "__fish_taper_using_subcommand run" -l ignore-eos -d 'Go on where the model would end, up to --max-tokens'
+complete -c taper -n "__fish_taper_using_subcommand run" -l dry-run -d 'Print the exact prompt and its token count; load no weights'
+complete -c taper -n "__fish_taper_using_subcommand run" -l offline -d 'Never open a socket: only what is on disk'
+complete -c taper -n "__fish_taper_using_subcommand run" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand run" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand show" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand show" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand show" -l tensors -d 'Also list every tensor'
+complete -c taper -n "__fish_taper_using_subcommand show" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand show" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand list" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand list" -l json -d 'Print one JSON array'
+complete -c taper -n "__fish_taper_using_subcommand list" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand list" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l offline -d 'Never open a socket: only what is on disk'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l no-bos -d 'Leave out what the model\'s rules put around a text'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l special -d 'Read what is written like a special token as that token'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s f -l file -d 'The text' -r -F
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l device -d 'Where to compute: auto, cpu, cuda[:N] or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l offline -d 'Never open a socket: only what is on disk'
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l json -d 'Print one JSON object, with the log-probability of each token'
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand doctor" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand doctor" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand doctor" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand doctor" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand completions" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand completions" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand completions" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand man" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand man" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "man" -d 'Print the manual page'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,132 @@
+//! The exit codes, and which error leads to which.
+
+use crate::{
+    backend::BackendError,
+    engine::{EngineError, OpenError},
+    gguf::GgufError,
+    hub::HubError,
+    model::ModelError,
+    text::{TemplateError, TextError},
+};
+use std::{error::Error, io, process::ExitCode};
+
+/// How the process ends. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed, none of the below.
+    Failed = 1,
+    /// The command line or a request is wrong.
+    Usage = 2,
+    /// No such model, file, quantization or revision.
+    NotFound = 3,
+    /// A file is damaged, malformed or not supported.
+    Damaged = 6,
+    /// Not enough disk or memory, or no such device.
+    NoRoom = 7,
+    /// The prompt does not fit the context.
+    ContextFull = 8,
+    /// The output is not what was demanded.
+    Demand = 9,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The command line asks for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl Exit {
+    /// The exit code for an error, by the first of its causes that has one.
+    pub(crate) fn of(error: &anyhow::Error) -> Exit {
+        error.chain().find_map(known).unwrap_or(Exit::Failed)
+    }
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
+    if error.is::<UsageError>() {
+        return Some(Exit::Usage);
+    }
+    let open = error.downcast_ref::<OpenError>().map(of_open);
+    let engine = || error.downcast_ref::<EngineError>().map(of_engine);
+    let hub = || error.downcast_ref::<HubError>().map(of_hub);
+    let text = || error.is::<TextError>().then_some(Exit::Damaged);
+    let io = || error.downcast_ref::<io::Error>().and_then(of_io);
+    open.or_else(engine).or_else(hub).or_else(text).or_else(io)
+}
+
+fn of_io(error: &io::Error) -> Option<Exit> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Some(Exit::NotFound),
+        io::ErrorKind::StorageFull | io::ErrorKind::OutOfMemory => Some(Exit::NoRoom),
+        _ => None,
+    }
+}
+
+fn of_gguf(error: &GgufError) -> Exit {
+    match error {
+        GgufError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        GgufError::MissingPart { .. } => Exit::NotFound,
+        _ => Exit::Damaged,
+    }
+}
+
+fn of_model(error: &ModelError) -> Exit {
+    match error {
+        ModelError::Gguf(error) => of_gguf(error),
+        ModelError::Backend(error) => of_backend(error),
+        ModelError::Io { error, .. } => of_io(error).unwrap_or(Exit::Failed),
+        ModelError::ContextFull { .. } => Exit::ContextFull,
+        ModelError::NoSuchToken { .. } => Exit::Usage,
+        _ => Exit::Damaged,
+    }
+}
+
+fn of_backend(error: &BackendError) -> Exit {
+    match error {
+        BackendError::NoDevice { .. } | BackendError::OutOfMemory { .. } => Exit::NoRoom,
+        BackendError::Device(_) => Exit::Failed,
+    }
+}
+
+fn of_engine(error: &EngineError) -> Exit {
+    match error {
+        EngineError::EmptyPrompt => Exit::Usage,
+        EngineError::PromptTooLong { .. } => Exit::ContextFull,
+        EngineError::NotANumber => Exit::Damaged,
+        EngineError::Model(error) => of_model(error),
+    }
+}
+
+fn of_open(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Gguf(error) => of_gguf(error),
+        OpenError::Model(error) => of_model(error),
+        OpenError::Text(_) => Exit::Damaged,
+        OpenError::Template(error) => of_template(error),
+    }
+}
+
+fn of_template(error: &TemplateError) -> Exit {
+    match error {
+        TemplateError::Raised(_) => Exit::Usage,
+        _ => Exit::Damaged,
+    }
+}
+
+fn of_hub(error: &HubError) -> Exit {
+    match error {
+        HubError::Malformed { .. } => Exit::Usage,
+        HubError::Damaged { .. } => Exit::Damaged,
+        HubError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        _ => Exit::NotFound,
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line: a file per subcommand, each `Args` and `execute`.
+
+mod args;
+mod assemble;
+mod completions;
+mod doctor;
+mod exit;
+mod interrupt;
+mod list;
+mod man;
+mod output;
+mod perplexity;
+mod repl;
+mod run;
+mod show;
+mod tokenize;
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use output::Output;
+use std::process::ExitCode;
+
+/// Run language models on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "taper", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Try: taper run \"How do I run a model from the Hub?\"")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Flags that every subcommand takes.
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// Say nothing but the answer and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    quiet: bool,
+    /// Log what happens to stderr; twice for more
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Output")]
+    verbose: u8,
+    /// Whether to color what a terminal shows
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Output")]
+    color: output::ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer a prompt; without one on a terminal, chat
+    Run(run::Args),
+    /// Show what a model file says of itself
+    Show(show::Args),
+    /// List the models in the cache
+    List(list::Args),
+    /// Turn text into token ids
+    Tokenize(tokenize::Args),
+    /// Measure how likely a model finds a text
+    Perplexity(perplexity::Args),
+    /// Report devices, instruction sets, threads, cache and versions
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+/// Parses the command line, runs it, and reports what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::report_usage(&error).into(),
+    };
+    let output = Output::new(cli.global.quiet, cli.global.color);
+    output::start_logging(cli.global.verbose);
+    let result = match cli.command {
+        Command::Run(args) => run::execute(&args, &output),
+        Command::Show(args) => show::execute(&args, &output),
+        Command::List(args) => list::execute(&args, &output),
+        Command::Tokenize(args) => tokenize::execute(&args, &output),
+        Command::Perplexity(args) => perplexity::execute(&args, &output),
+        Command::Doctor(args) => doctor::execute(&args, &output),
+        Command::Completions(args) => completions::execute(&args, &output),
+        Command::Man(args) => man::execute(&args, &output),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => output.report(&error).into(),
+    }
+}
+
+/// The command line's definition, for completions and the manual page.
+fn definition() -> clap::Command {
+    Cli::command()
+}
