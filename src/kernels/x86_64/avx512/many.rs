@@ -100,22 +100,33 @@ fn multiply<B: Block>(panel: &Panel, x: &Rows, words: &Words, k: usize, totals: 
     }
 }
 
-/// The activations of a row that a panel is multiplied with.
+/// The activations of a row that a panel is multiplied with. What is read after each group is copied to a fixed place, so
+/// that no check of bounds interrupts the products.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     q: &'a [[u8; 4]],
-    scales: &'a [[u8; 4]],
-    words: &'a [[u8; 4]],
+    scales: [[u8; 4]; DEPTH / 32],
+    words: [[u8; 4]; DEPTH / 16],
 }
 
-fn parts<'a, const R: usize>(x: &Rows<'a>, words: &'a Words, row: usize, k: usize) -> [Part<'a>; R] {
+fn parts<'a, const R: usize>(x: &Rows<'a>, words: &Words, row: usize, k: usize) -> [Part<'a>; R] {
     let layout = x.form().layout(x.width());
     let depth = DEPTH.min(x.width() - k);
+    let first = k / x.form().block_len();
     std::array::from_fn(|i| {
         let data = x.row(row + i);
         let q = data[k..k + depth].as_chunks().0;
-        let scales = data[layout.scales..layout.sums].as_chunks().0;
-        Part { q, scales: &scales[k / x.form().block_len()..], words: words.part(row + i, k) }
+        let scales = &data[layout.scales..layout.sums].as_chunks().0[first..];
+        Part { q, scales: start_of(scales), words: start_of(words.part(row + i, k)) }
+    })
+}
+
+/// The first `N` words, as far as there are any.
+fn start_of<const N: usize>(words: &[[u8; 4]]) -> [[u8; 4]; N] {
+    words.first_chunk().copied().unwrap_or_else(|| {
+        let mut start = [[0; 4]; N];
+        start[..words.len()].copy_from_slice(words);
+        start
     })
 }
 
@@ -126,8 +137,8 @@ fn tile<B: Block, const R: usize>(panel: &Panel, x: &[Part; R], totals: &mut [[_
     match (B::DTYPE.block_len(), group(B::DTYPE), has_minima(B::DTYPE)) {
         (32, _, minima) if minima => tile_of_blocks::<true, R>(panel, x, totals),
         (32, ..) => tile_of_blocks::<false, R>(panel, x, totals),
-        (_, 32, _) => tile_of_superblocks::<8, 8, true, R>(panel, x, totals),
-        (_, _, true) => tile_of_superblocks::<4, 16, true, R>(panel, x, totals),
+        (_, 32, _) => tile_of_superblocks::<8, 4, true, R>(panel, x, totals),
+        (_, _, true) => tile_of_superblocks::<4, 8, true, R>(panel, x, totals),
         _ => tile_of_superblocks::<4, 16, false, R>(panel, x, totals),
     }
     R
@@ -137,16 +148,15 @@ fn tile<B: Block, const R: usize>(panel: &Panel, x: &[Part; R], totals: &mut [[_
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn tile_of_blocks<const MINIMA: bool, const R: usize>(panel: &Panel, x: &[Part; R], totals: &mut [[__m512; 2]; R]) {
     let n_blocks = x[0].q.len() / 8;
-    for (b, (q, (d, dmin))) in
-        panel.q.as_chunks::<8>().0.iter().zip(panel.d.iter().zip(&panel.dmin)).enumerate().take(n_blocks)
-    {
+    let scales = panel.d.iter().zip(&panel.dmin);
+    for (b, (q, (d, dmin))) in panel.q.as_chunks::<8>().0.iter().zip(scales).enumerate().take(n_blocks) {
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         if !MINIMA {
             for (sums, x) in sums.iter_mut().zip(x) {
                 *sums = [broadcast(x.words[b]); 2];
             }
         }
-        add_products(q, &groups::<8, R>(x, b), &mut sums);
+        add_products(q, x, b, &mut sums);
         for (r, totals) in totals.iter_mut().enumerate() {
             let scale = _mm512_castsi512_ps(broadcast(x[r].scales[b]));
             for half in 0..2 {
@@ -165,7 +175,7 @@ fn tile_of_blocks<const MINIMA: bool, const R: usize>(panel: &Panel, x: &[Part; 
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bool, const R: usize>(
+fn tile_of_superblocks<const FOURS: usize, const PAIRS: usize, const MINIMA: bool, const R: usize>(
     panel: &Panel,
     x: &[Part; R],
     totals: &mut [[__m512; 2]; R],
@@ -178,7 +188,7 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
                 *sums = [broadcast(x.words[g]); 2];
             }
         }
-        add_products(q, &groups::<FOURS, R>(x, g), &mut sums);
+        add_products(q, x, g, &mut sums);
         for (products, sums) in products.iter_mut().zip(sums) {
             for half in 0..2 {
                 products[half] = _mm512_add_epi32(products[half], _mm512_mullo_epi32(sums[half], scales[half]));
@@ -189,7 +199,7 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
         let scale = _mm512_castsi512_ps(broadcast(x[r].scales[0]));
         let mut minima = [_mm512_setzero_si512(); 2];
         if MINIMA {
-            for (factors, words) in panel.minima.iter().zip(x[r].words).take(GROUPS / 2) {
+            for (factors, words) in panel.minima.iter().zip(&x[r].words).take(PAIRS) {
                 let words = broadcast(*words);
                 minima[0] = _mm512_dpwssd_epi32(minima[0], factors[0], words);
                 minima[1] = _mm512_dpwssd_epi32(minima[1], factors[1], words);
@@ -208,27 +218,26 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
     }
 }
 
-/// Adds the products of a group of weights with `R` rows of activations to their sums.
+/// Adds the products of group `g` of the weights, `q`, with `R` rows of activations to their sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn add_products<const FOURS: usize, const R: usize>(
     q: &[[__m512i; 2]; FOURS],
-    x: &[&[[u8; 4]; FOURS]; R],
+    x: &[Part; R],
+    g: usize,
     sums: &mut [[__m512i; 2]; R],
 ) {
+    let mut groups = [&[[0; 4]; FOURS]; R];
+    for (group, x) in groups.iter_mut().zip(x) {
+        *group = &x.q.as_chunks().0[g];
+    }
     for (i, q) in q.iter().enumerate() {
-        for (sums, x) in sums.iter_mut().zip(x) {
+        for (sums, x) in sums.iter_mut().zip(groups) {
             let x = broadcast(x[i]);
             sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
             sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
         }
     }
-}
-
-/// Group `g` of the activations of each row.
-#[inline]
-fn groups<'a, const FOURS: usize, const R: usize>(x: &[Part<'a>; R], g: usize) -> [&'a [[u8; 4]; FOURS]; R] {
-    x.map(|x| &x.q.as_chunks().0[g])
 }
 
 #[inline]
