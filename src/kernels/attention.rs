@@ -8,7 +8,7 @@
 
 use super::{
     Columns, Isa,
-    cells::{BLOCK_LEN, Cells, n_cell_elements},
+    cells::{BLOCK_LEN, Cells, Sixteen, n_cell_elements, prefetch, unpack},
     lanes::{Lanes, Line, Task, WIDTH, run},
 };
 use std::ops::Range;
@@ -144,52 +144,85 @@ impl<'c, C: Fn(usize) -> Cells<'c>> Task for Attend<'_, '_, C> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        match self.queries.len().next_power_of_two().min(L::PAIRS) {
-            1 => self.tiled::<L, 1>(),
-            2 => self.tiled::<L, 2>(),
-            4 => self.tiled::<L, 4>(),
-            _ => self.tiled::<L, 8>(),
-        }
-    }
-}
-
-impl<'c, C: Fn(usize) -> Cells<'c>> Attend<'_, '_, C> {
-    /// In tiles of `N` queries, whose sums stay in registers.
-    #[inline(always)]
-    fn tiled<L: Lanes, const N: usize>(self) {
         let Attend { scratch, queries, cells, out } = self;
-        scratch.begin::<N>(queries);
-        let (n_queries, n_blocks) = (queries.len(), queries.n_blocks());
-        let mut block = cells(0);
-        for b in 0..n_blocks {
-            let next = cells((b + 1).min(n_blocks - 1));
-            block.unpack::<L>(&next, &mut scratch.block);
-            block = next;
-            // Rows before the block see nothing of it.
-            let first = (b * BLOCK_LEN).saturating_sub(queries.first_pos) * queries.group();
-            for tile in first / N..n_queries.div_ceil(N) {
-                // What fills up the last tile sees what the last query does; nobody looks at the result.
-                let n_seen = std::array::from_fn(|i| queries.n_seen((tile * N + i).min(n_queries - 1), b));
-                scratch.step::<L, N>(tile, n_seen);
-            }
+        match cells(0) {
+            Cells::F16(_) => scratch.attend_to::<L, u16>(queries, |block| match cells(block) {
+                Cells::F16(cells) => cells,
+                Cells::F32(_) => unreachable!("the blocks of a cache are of one type"),
+            }),
+            Cells::F32(_) => scratch.attend_to::<L, f32>(queries, |block| match cells(block) {
+                Cells::F32(cells) => cells,
+                Cells::F16(_) => unreachable!("the blocks of a cache are of one type"),
+            }),
         }
         scratch.finish::<L>(queries, out);
     }
 }
 
 impl Attention {
-    /// Takes the block that is unpacked into the sums of a tile whose queries see `n_seen` positions of it.
     #[inline(always)]
-    fn step<L: Lanes, const N: usize>(&mut self, tile: usize, n_seen: [usize; N]) {
+    fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
+    where
+        [T; WIDTH]: Sixteen,
+    {
+        match queries.len().next_power_of_two().min(L::PAIRS) {
+            1 => self.tiled::<L, T, 1>(queries, cells),
+            2 => self.tiled::<L, T, 2>(queries, cells),
+            4 => self.tiled::<L, T, 4>(queries, cells),
+            _ => self.tiled::<L, T, 8>(queries, cells),
+        }
+    }
+
+    /// In tiles of `N` queries, whose sums stay in registers.
+    #[inline(always)]
+    fn tiled<'c, L: Lanes, T: 'c, const N: usize>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
+    where
+        [T; WIDTH]: Sixteen,
+    {
+        self.begin::<N>(queries);
+        let (n_queries, n_blocks) = (queries.len(), queries.n_blocks());
+        let n_tiles = n_queries.div_ceil(N);
+        // What fills up the last tile sees what the last query does; nobody looks at the result.
+        let n_seen = |tile: usize, block: usize| {
+            let mut n_seen = [0; N];
+            for i in 0..N {
+                n_seen[i] = queries.n_seen((tile * N + i).min(n_queries - 1), block);
+            }
+            n_seen
+        };
+        let mut unpacked = std::mem::take(&mut self.block);
+        for block in 0..n_blocks {
+            let (here, next) = (cells(block), cells((block + 1).min(n_blocks - 1)));
+            let (here, next) = (here.as_chunks().0, next.as_chunks().0);
+            if n_tiles == 1 {
+                self.step::<L, [T; WIDTH], N>(0, n_seen(0, block), here, next);
+                continue;
+            }
+            unpack::<L, _>(here, next, &mut unpacked);
+            // Rows before the block see nothing of it.
+            let first = (block * BLOCK_LEN).saturating_sub(queries.first_pos) * queries.group();
+            for tile in first / N..n_tiles {
+                self.step::<L, Line, N>(tile, n_seen(tile, block), &unpacked, &unpacked);
+            }
+        }
+        self.block = unpacked;
+    }
+}
+
+impl Attention {
+    /// Takes `block` into the sums of a tile whose queries see `n_seen` positions of it, and asks for `next` meanwhile.
+    #[inline(always)]
+    fn step<L: Lanes, S: Sixteen, const N: usize>(&mut self, tile: usize, n_seen: [usize; N], block: &[S], next: &[S]) {
         let n_lines = self.sums.len() / self.greatest.len();
         let head_dim = self.queries.len() / self.greatest.len();
-        let (keys, values) = self.block.split_at(head_dim * BLOCK_LINES);
+        let (keys, values) = block.split_at(head_dim * BLOCK_LINES);
+        let (next_keys, next_values) = next.split_at(head_dim * BLOCK_LINES);
         let queries = self.queries[tile * N * head_dim..][..N * head_dim].as_chunks::<N>().0;
         let greatest = &mut self.greatest[tile * N..][..N];
         let totals = &mut self.totals[tile * N..][..N];
         let sums = &mut self.sums[tile * N * n_lines..][..N * n_lines];
 
-        let scores = scores::<L, N>(queries, keys.as_chunks().0);
+        let scores = scores::<L, S, N>(queries, keys.as_chunks().0, next_keys.as_chunks().0);
         let mut weights = [[0.0; BLOCK_LEN]; N];
         let mut decays = [L::splat(1.0); N];
         for i in 0..N {
@@ -199,7 +232,7 @@ impl Attention {
             let top = if top > greatest[i] { top } else { greatest[i] };
             decays[i] = L::splat(greatest[i] - top).exp2();
             greatest[i] = top;
-            let weight = scores.map(|score| score.sub(L::splat(top)).exp2());
+            let weight = [scores[0].sub(L::splat(top)).exp2(), scores[1].sub(L::splat(top)).exp2()];
             let total = L::load(&totals[i].0).mul_add(decays[i], weight[0].add(weight[1]));
             total.store(&mut totals[i].0);
             for (weight, out) in weight.into_iter().zip(weights[i].as_chunks_mut().0) {
@@ -212,11 +245,11 @@ impl Attention {
         let values = &values[..n_values * n_lines];
         let mut line = 0;
         while line + 2 <= n_lines {
-            mix::<L, N, 2>(&weights, values, &decays, sums, line);
+            mix::<L, S, N, 2>(&weights, (values, next_values), &decays, sums, line);
             line += 2;
         }
         if line < n_lines {
-            mix::<L, N, 1>(&weights, values, &decays, sums, line);
+            mix::<L, S, N, 1>(&weights, (values, next_values), &decays, sums, line);
         }
     }
 
@@ -238,10 +271,15 @@ impl Attention {
 
 /// The products of `N` queries, element by element, with the keys of a block.
 #[inline(always)]
-fn scores<L: Lanes, const N: usize>(queries: &[[f32; N]], keys: &[[Line; BLOCK_LINES]]) -> [[L; BLOCK_LINES]; N] {
+fn scores<L: Lanes, S: Sixteen, const N: usize>(
+    queries: &[[f32; N]],
+    keys: &[[S; BLOCK_LINES]],
+    next: &[[S; BLOCK_LINES]],
+) -> [[L; BLOCK_LINES]; N] {
     let mut scores = [[L::splat(0.0); BLOCK_LINES]; N];
-    for (query, key) in queries.iter().zip(keys) {
-        let key = [L::load(&key[0].0), L::load(&key[1].0)];
+    for ((query, key), next) in queries.iter().zip(keys).zip(next) {
+        prefetch::<L, S>(next);
+        let key = [key[0].load::<L>(), key[1].load::<L>()];
         for i in 0..N {
             let x = L::splat(query[i]);
             scores[i] = [x.mul_add(key[0], scores[i][0]), x.mul_add(key[1], scores[i][1])];
@@ -252,9 +290,9 @@ fn scores<L: Lanes, const N: usize>(queries: &[[f32; N]], keys: &[[Line; BLOCK_L
 
 /// Adds weighted values to `M` lines, from `line` on, of the sums of `N` queries.
 #[inline(always)]
-fn mix<L: Lanes, const N: usize, const M: usize>(
+fn mix<L: Lanes, S: Sixteen, const N: usize, const M: usize>(
     weights: &[[f32; BLOCK_LEN]; N],
-    values: &[Line],
+    (values, next): (&[S], &[S]),
     decays: &[L; N],
     sums: &mut [Line],
     line: usize,
@@ -266,12 +304,20 @@ fn mix<L: Lanes, const N: usize, const M: usize>(
             mixed[i][m] = L::load(&sums[i * n_lines + line + m].0).mul(decays[i]);
         }
     }
-    for (pos, value) in values.chunks_exact(n_lines).enumerate().take(BLOCK_LEN) {
-        let value: [L; M] = std::array::from_fn(|m| L::load(&value[line + m].0));
+    let rows = values.chunks_exact(n_lines).zip(next.chunks_exact(n_lines));
+    for (pos, (value, next)) in rows.enumerate().take(BLOCK_LEN) {
+        if let Some(next) = next[line..].first_chunk() {
+            prefetch::<L, S>(next);
+        }
+        // No closure here: the compiler would not inline it, and then no intrinsic either.
+        let mut values = [L::splat(0.0); M];
+        for m in 0..M {
+            values[m] = value[line + m].load::<L>();
+        }
         for i in 0..N {
             let weight = L::splat(weights[i][pos]);
             for m in 0..M {
-                mixed[i][m] = weight.mul_add(value[m], mixed[i][m]);
+                mixed[i][m] = weight.mul_add(values[m], mixed[i][m]);
             }
         }
     }

@@ -84,46 +84,54 @@ impl<P: FnMut(u16), I: Iterator<Item = P>> Task for Halve<'_, I> {
     }
 }
 
-impl Cells<'_> {
-    /// Writes all of it to `lines` as floats, and asks for the lines of `next`, which will be read next.
+/// Sixteen elements of a cache, or of a copy of it.
+pub(super) trait Sixteen: Copy {
+    /// Whether it comes from memory and not from the nearest cache.
+    const IS_FAR: bool = true;
+
+    fn load<L: Lanes>(&self) -> L;
+}
+
+impl Sixteen for [u16; WIDTH] {
     #[inline(always)]
-    pub(super) fn unpack<L: Lanes>(&self, next: &Cells, lines: &mut [Line]) {
-        match (self, next) {
-            (Cells::F16(cells), Cells::F16(next)) => unpack(
-                cells,
-                next,
-                lines,
-                |x, line| {
-                    L::load_f16(x).store(&mut line.0);
-                },
-                L::prefetch,
-            ),
-            (Cells::F32(cells), Cells::F32(next)) => unpack(
-                cells,
-                next,
-                lines,
-                |x, line| {
-                    L::load(x).store(&mut line.0);
-                },
-                L::prefetch,
-            ),
-            _ => unreachable!("the blocks of a cache are of one type"),
-        }
+    fn load<L: Lanes>(&self) -> L {
+        L::load_f16(self)
     }
 }
 
+impl Sixteen for [f32; WIDTH] {
+    #[inline(always)]
+    fn load<L: Lanes>(&self) -> L {
+        L::load(self)
+    }
+}
+
+impl Sixteen for Line {
+    const IS_FAR: bool = false;
+
+    #[inline(always)]
+    fn load<L: Lanes>(&self) -> L {
+        L::load(&self.0)
+    }
+}
+
+/// Writes `cells` to `lines` as floats, and asks for `next` meanwhile.
 #[inline(always)]
-fn unpack<T>(
-    cells: &[T],
-    next: &[T],
-    lines: &mut [Line],
-    convert: impl Fn(&[T; WIDTH], &mut Line),
-    prefetch: impl Fn(&T),
-) {
-    // A cache line holds 32 elements of 16 bits, or 16 of 32.
-    let per_cache_line = 64 / size_of::<T>();
-    next.iter().step_by(per_cache_line).for_each(prefetch);
-    for (x, line) in cells.as_chunks().0.iter().zip(lines) {
-        convert(x, line);
+pub(super) fn unpack<L: Lanes, S: Sixteen>(cells: &[S], next: &[S], lines: &mut [Line]) {
+    next.as_chunks().0.iter().for_each(prefetch::<L, S>);
+    for (cells, line) in cells.iter().zip(lines) {
+        cells.load::<L>().store(&mut line.0);
+    }
+}
+
+/// Asks for two of what will be used later.
+#[inline(always)]
+pub(super) fn prefetch<L: Lanes, S: Sixteen>(cells: &[S; 2]) {
+    if S::IS_FAR {
+        L::prefetch(&cells[0]);
+        // Two of 16 bits share a line of the cache.
+        if size_of::<S>() == 64 {
+            L::prefetch(&cells[1]);
+        }
     }
 }

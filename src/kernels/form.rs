@@ -76,7 +76,8 @@ pub struct Rows<'a> {
     form: Form,
     width: usize,
     n_rows: usize,
-    data: &'a [u8], // (n_rows, form.row_bytes(width))
+    row_bytes: usize,
+    data: &'a [u8], // (n_rows, row_bytes)
 }
 
 impl<'a> Rows<'a> {
@@ -88,7 +89,7 @@ impl<'a> Rows<'a> {
         let row_bytes = form.row_bytes(width);
         let n_rows = data.len().checked_div(row_bytes).unwrap_or(0);
         assert_eq!(n_rows * row_bytes, data.len(), "rows of {row_bytes} bytes do not fill {} bytes", data.len());
-        Rows { form, width, n_rows, data }
+        Rows { form, width, n_rows, row_bytes, data }
     }
 
     /// The form they are in.
@@ -108,8 +109,7 @@ impl<'a> Rows<'a> {
 
     /// The bytes of row `row`.
     pub(super) fn row(&self, row: usize) -> &'a [u8] {
-        let bytes = self.form.row_bytes(self.width);
-        &self.data[row * bytes..][..bytes]
+        &self.data[row * self.row_bytes..][..self.row_bytes]
     }
 }
 

@@ -13,9 +13,14 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The words of row `row` from activation `k` on.
-    pub(super) fn part(&self, row: usize, k: usize) -> &[[u8; 4]] {
-        &self.words[row * self.per_row..][..self.per_row][k * self.per_row / self.width..]
+    /// The words of row `row`.
+    pub(super) fn row(&self, row: usize) -> &[[u8; 4]] {
+        &self.words[row * self.per_row..][..self.per_row]
+    }
+
+    /// Which word of a row is the first one for activation `k`.
+    pub(super) fn index_of(&self, k: usize) -> usize {
+        k * self.per_row / self.width
     }
 }
 

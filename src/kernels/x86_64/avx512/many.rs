@@ -11,6 +11,7 @@ use crate::kernels::x86_64::words::{Words, prepare};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// Panels that take turns, so that a part of the activations comes from the second cache more often than from farther.
 const TURNS: usize = 4;
@@ -48,7 +49,7 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Sc
                 let rows = blocks_of::<B>(weights, &out, first + turn * OUTPUTS);
                 let n_blocks = DEPTH.min(weights.n_in() - k) / B::DTYPE.block_len();
                 panel.fill(&rows, k / B::DTYPE.block_len(), n_blocks);
-                multiply::<B>(panel, x, &scratch.words, k, totals);
+                multiply::<B>(panel, &Source::new(x, &scratch.words, k), totals);
             }
         }
         for (turn, totals) in scratch.totals.chunks_exact(n_rows).enumerate() {
@@ -82,71 +83,130 @@ fn copy_out(totals: &[[__m512; 2]], first: usize, out: &mut Columns) {
 
 /// Adds the products of the panel with the activations from `k` on to the totals of all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn multiply<B: Block>(panel: &Panel, x: &Rows, words: &Words, k: usize, totals: &mut [[__m512; 2]]) {
+fn multiply<B: Block>(panel: &Panel, source: &Source, totals: &mut [[__m512; 2]]) {
+    match (B::DTYPE.block_len(), group(B::DTYPE), has_minima(B::DTYPE)) {
+        (32, _, true) => multiply_rows::<8, 8, 8, true>(panel, source, totals),
+        (32, _, false) => multiply_rows::<8, 8, 8, false>(panel, source, totals),
+        (_, 32, _) => multiply_rows::<8, 1, 4, true>(panel, source, totals),
+        (_, _, true) => multiply_rows::<4, 1, 8, true>(panel, source, totals),
+        (_, _, false) => multiply_rows::<4, 1, 16, false>(panel, source, totals),
+    }
+}
+
+/// The same for weights in groups of `FOURS` times four, with as many scales and words for each part of a row.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn multiply_rows<const FOURS: usize, const SCALES: usize, const WORDS: usize, const MINIMA: bool>(
+    panel: &Panel,
+    source: &Source,
+    totals: &mut [[__m512; 2]],
+) {
     let mut row = 0;
     while row < totals.len() {
         let rest = &mut totals[row..];
-        row += if let Some(totals) = rest.first_chunk_mut::<8>() {
-            tile::<B, 8>(panel, &parts(x, words, row, k), totals)
-        } else if let Some(totals) = rest.first_chunk_mut::<4>() {
-            tile::<B, 4>(panel, &parts(x, words, row, k), totals)
-        } else if let Some(totals) = rest.first_chunk_mut::<2>() {
-            tile::<B, 2>(panel, &parts(x, words, row, k), totals)
-        } else if let Some(totals) = rest.first_chunk_mut::<1>() {
-            tile::<B, 1>(panel, &parts(x, words, row, k), totals)
+        row += if let Some(totals) = rest.first_chunk_mut() {
+            tile::<FOURS, SCALES, WORDS, MINIMA, 8>(panel, &source.parts(row), totals)
+        } else if let Some(totals) = rest.first_chunk_mut() {
+            tile::<FOURS, SCALES, WORDS, MINIMA, 4>(panel, &source.parts(row), totals)
+        } else if let Some(totals) = rest.first_chunk_mut() {
+            tile::<FOURS, SCALES, WORDS, MINIMA, 2>(panel, &source.parts(row), totals)
+        } else if let Some(totals) = rest.first_chunk_mut() {
+            tile::<FOURS, SCALES, WORDS, MINIMA, 1>(panel, &source.parts(row), totals)
         } else {
             0
         };
     }
 }
 
-/// The activations of a row that a panel is multiplied with.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    q: &'a [[u8; 4]],
-    scales: &'a [[u8; 4]],
-    words: &'a [[u8; 4]],
+/// Where the activations of a panel come from.
+struct Source<'a> {
+    x: &'a Rows<'a>,
+    words: &'a Words,
+    /// Where in the bytes of a row the activations lie.
+    q: Range<usize>,
+    /// Where in the bytes of a row their scales lie, and those that follow.
+    scales: Range<usize>,
+    /// The first of their words.
+    first_word: usize,
 }
 
-fn parts<'a, const R: usize>(x: &Rows<'a>, words: &'a Words, row: usize, k: usize) -> [Part<'a>; R] {
-    let layout = x.form().layout(x.width());
-    let depth = DEPTH.min(x.width() - k);
-    std::array::from_fn(|i| {
-        let data = x.row(row + i);
-        let q = data[k..k + depth].as_chunks().0;
-        let scales = data[layout.scales..layout.sums].as_chunks().0;
-        Part { q, scales: &scales[k / x.form().block_len()..], words: words.part(row + i, k) }
+/// The activations of a row that a panel is multiplied with. What is read after each group is copied to a fixed place, so
+/// that no check of bounds interrupts the products.
+#[derive(Clone, Copy)]
+struct Part<'a, const SCALES: usize, const WORDS: usize> {
+    q: &'a [[u8; 4]],
+    scales: [[u8; 4]; SCALES],
+    words: [[u8; 4]; WORDS],
+}
+
+impl<'a> Source<'a> {
+    /// The activations from `k` on.
+    fn new(x: &'a Rows<'a>, words: &'a Words, k: usize) -> Source<'a> {
+        let layout = x.form().layout(x.width());
+        let first_scale = layout.scales + k / x.form().block_len() * 4;
+        let q = k..x.width().min(k + DEPTH);
+        Source { x, words, q, scales: first_scale..layout.sums, first_word: words.index_of(k) }
+    }
+
+    /// The parts of `R` rows from `first_row` on.
+    #[inline]
+    fn parts<const SCALES: usize, const WORDS: usize, const R: usize>(
+        &self,
+        first_row: usize,
+    ) -> [Part<'a, SCALES, WORDS>; R] {
+        let mut parts = [Part { q: &[], scales: [[0; 4]; SCALES], words: [[0; 4]; WORDS] }; R];
+        for (i, part) in parts.iter_mut().enumerate() {
+            let data = self.x.row(first_row + i);
+            part.q = data[self.q.clone()].as_chunks().0;
+            part.scales = start_of(data[self.scales.clone()].as_chunks().0);
+            part.words = start_of(&self.words.row(first_row + i)[self.first_word..]);
+        }
+        parts
+    }
+}
+
+/// The first `N` words, as far as there are any.
+#[inline]
+fn start_of<const N: usize>(words: &[[u8; 4]]) -> [[u8; 4]; N] {
+    words.first_chunk().copied().unwrap_or_else(|| {
+        let mut start = [[0; 4]; N];
+        start[..words.len()].copy_from_slice(words);
+        start
     })
 }
 
 /// Adds the products of a panel with `R` rows of activations to their totals; returns `R`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile<B: Block, const R: usize>(panel: &Panel, x: &[Part; R], totals: &mut [[__m512; 2]; R]) -> usize {
-    match (B::DTYPE.block_len(), group(B::DTYPE), has_minima(B::DTYPE)) {
-        (32, _, minima) if minima => tile_of_blocks::<true, R>(panel, x, totals),
-        (32, ..) => tile_of_blocks::<false, R>(panel, x, totals),
-        (_, 32, _) => tile_of_superblocks::<8, 8, true, R>(panel, x, totals),
-        (_, _, true) => tile_of_superblocks::<4, 16, true, R>(panel, x, totals),
-        _ => tile_of_superblocks::<4, 16, false, R>(panel, x, totals),
+fn tile<const FOURS: usize, const SCALES: usize, const WORDS: usize, const MINIMA: bool, const R: usize>(
+    panel: &Panel,
+    x: &[Part<SCALES, WORDS>; R],
+    totals: &mut [[__m512; 2]; R],
+) -> usize {
+    if SCALES == 1 {
+        tile_of_superblocks::<FOURS, SCALES, WORDS, MINIMA, R>(panel, x, totals);
+    } else {
+        tile_of_blocks::<SCALES, WORDS, MINIMA, R>(panel, x, totals);
     }
     R
 }
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile_of_blocks<const MINIMA: bool, const R: usize>(panel: &Panel, x: &[Part; R], totals: &mut [[__m512; 2]; R]) {
+fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, const R: usize>(
+    panel: &Panel,
+    x: &[Part<SCALES, WORDS>; R],
+    totals: &mut [[__m512; 2]; R],
+) {
     let n_blocks = x[0].q.len() / 8;
-    for (b, (q, (d, dmin))) in
-        panel.q.as_chunks::<8>().0.iter().zip(panel.d.iter().zip(&panel.dmin)).enumerate().take(n_blocks)
-    {
+    let scales = panel.d.iter().zip(&panel.dmin);
+    for (b, (q, (d, dmin))) in panel.q.as_chunks::<8>().0.iter().zip(scales).enumerate().take(n_blocks) {
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         if !MINIMA {
             for (sums, x) in sums.iter_mut().zip(x) {
                 *sums = [broadcast(x.words[b]); 2];
             }
         }
-        add_products(q, &groups::<8, R>(x, b), &mut sums);
+        add_products(q, x, b, &mut sums);
         for (r, totals) in totals.iter_mut().enumerate() {
             let scale = _mm512_castsi512_ps(broadcast(x[r].scales[b]));
             for half in 0..2 {
@@ -165,9 +225,15 @@ fn tile_of_blocks<const MINIMA: bool, const R: usize>(panel: &Panel, x: &[Part; 
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bool, const R: usize>(
+fn tile_of_superblocks<
+    const FOURS: usize,
+    const SCALES: usize,
+    const WORDS: usize,
+    const MINIMA: bool,
+    const R: usize,
+>(
     panel: &Panel,
-    x: &[Part; R],
+    x: &[Part<SCALES, WORDS>; R],
     totals: &mut [[__m512; 2]; R],
 ) {
     let mut products = [[_mm512_setzero_si512(); 2]; R];
@@ -178,7 +244,7 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
                 *sums = [broadcast(x.words[g]); 2];
             }
         }
-        add_products(q, &groups::<FOURS, R>(x, g), &mut sums);
+        add_products(q, x, g, &mut sums);
         for (products, sums) in products.iter_mut().zip(sums) {
             for half in 0..2 {
                 products[half] = _mm512_add_epi32(products[half], _mm512_mullo_epi32(sums[half], scales[half]));
@@ -189,7 +255,7 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
         let scale = _mm512_castsi512_ps(broadcast(x[r].scales[0]));
         let mut minima = [_mm512_setzero_si512(); 2];
         if MINIMA {
-            for (factors, words) in panel.minima.iter().zip(x[r].words).take(GROUPS / 2) {
+            for (factors, words) in panel.minima.iter().zip(&x[r].words) {
                 let words = broadcast(*words);
                 minima[0] = _mm512_dpwssd_epi32(minima[0], factors[0], words);
                 minima[1] = _mm512_dpwssd_epi32(minima[1], factors[1], words);
@@ -208,27 +274,26 @@ fn tile_of_superblocks<const FOURS: usize, const GROUPS: usize, const MINIMA: bo
     }
 }
 
-/// Adds the products of a group of weights with `R` rows of activations to their sums.
+/// Adds the products of group `g` of the weights, `q`, with `R` rows of activations to their sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn add_products<const FOURS: usize, const R: usize>(
+fn add_products<const FOURS: usize, const SCALES: usize, const WORDS: usize, const R: usize>(
     q: &[[__m512i; 2]; FOURS],
-    x: &[&[[u8; 4]; FOURS]; R],
+    x: &[Part<SCALES, WORDS>; R],
+    g: usize,
     sums: &mut [[__m512i; 2]; R],
 ) {
+    let mut groups = [&[[0; 4]; FOURS]; R];
+    for (group, x) in groups.iter_mut().zip(x) {
+        *group = &x.q.as_chunks().0[g];
+    }
     for (i, q) in q.iter().enumerate() {
-        for (sums, x) in sums.iter_mut().zip(x) {
+        for (sums, x) in sums.iter_mut().zip(groups) {
             let x = broadcast(x[i]);
             sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
             sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
         }
     }
-}
-
-/// Group `g` of the activations of each row.
-#[inline]
-fn groups<'a, const FOURS: usize, const R: usize>(x: &[Part<'a>; R], g: usize) -> [&'a [[u8; 4]; FOURS]; R] {
-    x.map(|x| &x.q.as_chunks().0[g])
 }
 
 #[inline]
