@@ -74,7 +74,7 @@ impl Dtype {
 
     /// Bytes of `n` elements; `None` if they do not fill whole blocks or the size overflows.
     pub fn bytes_for(self, n: usize) -> Option<usize> {
-        if n % self.block_len() != 0 {
+        if !n.is_multiple_of(self.block_len()) {
             return None;
         }
         (n / self.block_len()).checked_mul(self.block_bytes())

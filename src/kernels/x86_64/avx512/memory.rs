@@ -1,0 +1,48 @@
+//! Loads and prefetches, the only places of these kernels that use addresses.
+#![expect(unsafe_code, reason = "vector loads take pointers")]
+
+use std::arch::x86_64::{
+    __m128, __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps, _mm256_loadu_si256,
+    _mm512_loadu_si512,
+};
+
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn load16(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the reference covers the 16 bytes that are read.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn load32(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the reference covers the 32 bytes that are read.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn load64(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: the reference covers the 64 bytes that are read.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// Asks for the cache lines of `n_bytes` that lie `distance` bytes after the start of `bytes`.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch(bytes: &[u8], n_bytes: usize, distance: usize) {
+    for line in (0..n_bytes).step_by(64) {
+        let address = bytes.as_ptr().wrapping_add(distance + line);
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// The four lanes of `x`.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn floats(x: __m128) -> [f32; 4] {
+    let mut lanes = [0.0; 4];
+    // SAFETY: `lanes` has room for the 16 bytes that are written.
+    unsafe { _mm_storeu_ps(lanes.as_mut_ptr(), x) }
+    lanes
+}

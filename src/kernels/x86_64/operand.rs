@@ -1,0 +1,91 @@
+//! Rows of activations as the kernels use them.
+
+use crate::kernels::{Form, Rows};
+use crate::tensor::Dtype;
+
+/// The types in blocks as numbers, since a constant parameter of a function has to be one.
+pub(super) mod number {
+    use crate::tensor::Dtype;
+
+    pub(in super::super) const Q4_0: u8 = Dtype::Q4_0 as u8;
+    pub(in super::super) const Q4_1: u8 = Dtype::Q4_1 as u8;
+    pub(in super::super) const Q5_0: u8 = Dtype::Q5_0 as u8;
+    pub(in super::super) const Q5_1: u8 = Dtype::Q5_1 as u8;
+    pub(in super::super) const Q8_0: u8 = Dtype::Q8_0 as u8;
+    pub(in super::super) const Q2_K: u8 = Dtype::Q2_K as u8;
+    pub(in super::super) const Q3_K: u8 = Dtype::Q3_K as u8;
+    pub(in super::super) const Q4_K: u8 = Dtype::Q4_K as u8;
+    pub(in super::super) const Q5_K: u8 = Dtype::Q5_K as u8;
+    pub(in super::super) const Q6_K: u8 = Dtype::Q6_K as u8;
+}
+
+/// A row of quantized activations.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    /// The quantized activations.
+    pub(super) q: &'a [u8],
+    /// The scale of each block, an f32.
+    pub(super) scales: &'a [[u8; 4]],
+    /// The sums that minima and offsets are multiplied with, as [`prepare`] lays them out for the type.
+    pub(super) sums: &'a [[u8; 16]],
+}
+
+impl<'a> Operand<'a> {
+    /// Row `row` of `x`, with the sums of all rows in `sums`.
+    pub(super) fn new(x: &Rows<'a>, row: usize, sums: &'a [[u8; 16]]) -> Operand<'a> {
+        let layout = x.form().layout(x.width());
+        let data = x.row(row);
+        let n_sums = sums.len() / x.n_rows();
+        Operand {
+            q: &data[..layout.scales],
+            scales: data[layout.scales..layout.sums].as_chunks().0,
+            sums: &sums[row * n_sums..][..n_sums],
+        }
+    }
+}
+
+/// Fills `sums` with what products with few rows need, per row of `x` and block:
+/// - for blocks of 32 with an offset, four times the offset's part of the sum of products, as i32;
+/// - for blocks of 32 with a minimum, four times the sum of activations, as f32;
+/// - for superblocks, 16 i16 (two entries): for groups of 32 with minima, eight zeros and eight sums of 32; for groups of
+///   16 with minima, the sums of 16; for those with an offset, the sums times -16 (Q6_K) or -4 (Q3_K).
+pub(super) fn prepare(dtype: Dtype, x: &Rows, sums: &mut Vec<[u8; 16]>) {
+    sums.clear();
+    for row in 0..x.n_rows() {
+        let row = sums_of_16(x, row);
+        match dtype {
+            Dtype::Q4_0 => sums.extend(sums_of_32(row).map(|sum| four((i32::from(sum) * -8).to_le_bytes()))),
+            Dtype::Q5_0 => sums.extend(sums_of_32(row).map(|sum| four((i32::from(sum) * -16).to_le_bytes()))),
+            Dtype::Q8_0 => sums.extend(sums_of_32(row).map(|sum| four((i32::from(sum) * -128).to_le_bytes()))),
+            Dtype::Q4_1 | Dtype::Q5_1 => sums.extend(sums_of_32(row).map(|sum| four(f32::from(sum).to_le_bytes()))),
+            Dtype::Q2_K => sums.extend(row.as_chunks().0.iter().map(|sums: &[[u8; 2]; 8]| eight(sums, 1))),
+            Dtype::Q3_K => sums.extend(row.as_chunks().0.iter().map(|sums| eight(sums, -4))),
+            Dtype::Q6_K => sums.extend(row.as_chunks().0.iter().map(|sums| eight(sums, -16))),
+            Dtype::Q4_K | Dtype::Q5_K => sums.extend(row.as_chunks().0.iter().flat_map(|sums: &[[u8; 2]; 16]| {
+                let mut pairs = sums_of_32(sums);
+                [[0; 16], bytemuck::cast([(); 8].map(|()| pairs.next().unwrap_or_default().to_le_bytes()))]
+            })),
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => {}
+        }
+    }
+}
+
+/// The sums of 16 activations of row `row`, as i16.
+pub(super) fn sums_of_16<'a>(x: &Rows<'a>, row: usize) -> &'a [[u8; 2]] {
+    match x.form() {
+        Form::F32 => &[],
+        form => x.row(row)[form.layout(x.width()).sums..][..x.width() / 16 * 2].as_chunks().0,
+    }
+}
+
+fn sums_of_32(sums: &[[u8; 2]]) -> impl Iterator<Item = i16> {
+    sums.as_chunks().0.iter().map(|&[a, b]| i16::from_le_bytes(a) + i16::from_le_bytes(b))
+}
+
+fn four(word: [u8; 4]) -> [u8; 16] {
+    bytemuck::cast([word; 4])
+}
+
+fn eight(sums: &[[u8; 2]; 8], factor: i16) -> [u8; 16] {
+    bytemuck::cast(sums.map(|sum| (i16::from_le_bytes(sum) * factor).to_le_bytes()))
+}

@@ -1,0 +1,119 @@
+//! Reading a [`Config`] from the config.json beside safetensors.
+
+use super::{Config, RopeConfig, RopeScaling, yarn_magnitude};
+use crate::{
+    backend::Pairing,
+    model::{Architecture, ModelError},
+};
+use serde::Deserialize;
+
+/// The fields of config.json that matter here, as the transformers library names them.
+#[derive(Deserialize)]
+struct File {
+    model_type: String,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    hidden_size: usize,
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    rms_norm_eps: f32,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<RopeFields>,
+    /// Where transformers 5 keeps the base and the scaling.
+    rope_parameters: Option<RopeFields>,
+    sliding_window: Option<usize>,
+    /// Without it a sliding window counts (mistral); with it, only if it is true (qwen).
+    use_sliding_window: Option<bool>,
+    hidden_act: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RopeFields {
+    #[serde(alias = "type")]
+    rope_type: Option<String>,
+    rope_theta: Option<f64>,
+    factor: Option<f64>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+    original_max_position_embeddings: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    attention_factor: Option<f64>,
+}
+
+impl Config {
+    /// The configuration that a config.json carries.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the architecture is not supported or a number is missing or makes no sense.
+    pub fn from_json(text: &str) -> Result<Config, ModelError> {
+        let wrong = |error: serde_json::Error| ModelError::Config(format!("config.json: {error}"));
+        let any: serde_json::Value = serde_json::from_str(text).map_err(wrong)?;
+        let model_type = any["model_type"].as_str().unwrap_or_default().to_owned();
+        let architecture =
+            Architecture::by_model_type(&model_type).ok_or(ModelError::UnsupportedArchitecture(model_type))?;
+        let file: File = serde_json::from_value(any).map_err(wrong)?;
+        if let Some(other) = file.hidden_act.as_deref().filter(|&name| name != "silu") {
+            return Err(ModelError::Config(format!("the activation `{other}` is not supported, expected silu")));
+        }
+        let window = file.sliding_window.filter(|_| file.use_sliding_window.unwrap_or(file.model_type == "mistral"));
+        let rope = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
+        let base = rope.and_then(|rope| rope.rope_theta).or(file.rope_theta).unwrap_or(10_000.0);
+        Config {
+            architecture,
+            n_layers: file.num_hidden_layers,
+            n_heads: file.num_attention_heads,
+            n_kv_heads: file.num_key_value_heads.unwrap_or(file.num_attention_heads),
+            head_dim: match file.head_dim {
+                Some(head_dim) => head_dim,
+                None => file.hidden_size.checked_div(file.num_attention_heads).unwrap_or(0),
+            },
+            d_model: file.hidden_size,
+            d_ff: file.intermediate_size,
+            // Within its window a sliding attention sees what a full one sees; beyond it they differ.
+            n_ctx_train: window.map_or(file.max_position_embeddings, |n| n.min(file.max_position_embeddings)),
+            norm_eps: file.rms_norm_eps,
+            rope: RopeConfig {
+                pairing: Pairing::Halves,
+                base,
+                scaling: match rope {
+                    Some(rope) => rope.scaling(file.max_position_embeddings)?,
+                    None => RopeScaling::None,
+                },
+            },
+        }
+        .checked()
+    }
+}
+
+impl RopeFields {
+    fn scaling(&self, n_ctx: usize) -> Result<RopeScaling, ModelError> {
+        let factor = self.factor.unwrap_or(1.0);
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(ModelError::Config(format!("the rope scaling factor is `{factor}`, expected above 0")));
+        }
+        let n_ctx_original = self.original_max_position_embeddings.unwrap_or(n_ctx as f64);
+        match self.rope_type.as_deref().unwrap_or("default") {
+            "default" => Ok(RopeScaling::None),
+            "linear" => Ok(RopeScaling::Linear { factor }),
+            "yarn" => Ok(RopeScaling::Yarn {
+                factor,
+                n_ctx_original,
+                beta_fast: self.beta_fast.unwrap_or(32.0),
+                beta_slow: self.beta_slow.unwrap_or(1.0),
+                magnitude: self.attention_factor.unwrap_or(yarn_magnitude(factor)),
+            }),
+            "llama3" => Ok(RopeScaling::Llama3 {
+                factor,
+                low: self.low_freq_factor.unwrap_or(1.0),
+                high: self.high_freq_factor.unwrap_or(4.0),
+                n_ctx_original,
+            }),
+            other => Err(ModelError::Config(format!(
+                "rope scaling `{other}` is not supported, expected default, linear, yarn or llama3"
+            ))),
+        }
+    }
+}

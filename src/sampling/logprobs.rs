@@ -1,0 +1,58 @@
+//! Log-probabilities of tokens under a model's logits.
+
+use crate::TokenId;
+
+/// A token and the natural logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Logprob {
+    /// The token.
+    pub token: TokenId,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// The logarithm of the sum of the exponentials, in f64 so that a large vocabulary costs no digits.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    most + logits.iter().map(|&logit| (f64::from(logit) - most).exp()).sum::<f64>().ln()
+}
+
+/// The log-probability of `token` under `logits` (n_vocab).
+pub fn logprob_of(logits: &[f32], token: TokenId) -> f32 {
+    (f64::from(logits[token as usize]) - log_sum_exp(logits)) as f32
+}
+
+/// The `n` likeliest tokens under `logits` (n_vocab), likeliest first.
+pub fn top_logprobs(logits: &[f32], n: usize) -> Vec<Logprob> {
+    let norm = log_sum_exp(logits);
+    let mut all: Vec<Logprob> = (0..).zip(logits).map(|(token, &logprob)| Logprob { token, logprob }).collect();
+    let likelier = |a: &Logprob, b: &Logprob| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token));
+    if n > 0 && n < all.len() {
+        all.select_nth_unstable_by(n - 1, likelier);
+    }
+    all.truncate(n);
+    all.sort_unstable_by(likelier);
+    all.iter_mut().for_each(|entry| entry.logprob = (f64::from(entry.logprob) - norm) as f32);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_add_up_to_one() {
+        let logits: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 9.0 + 300.0).collect();
+        let all = top_logprobs(&logits, 1000);
+        let sum: f64 = all.iter().map(|entry| f64::from(entry.logprob).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+        assert!(all.windows(2).all(|pair| pair[0].logprob >= pair[1].logprob));
+        assert_eq!(all[3].logprob, logprob_of(&logits, all[3].token));
+    }
+
+    #[test]
+    fn the_likeliest_come_first_and_no_more_than_asked_for() {
+        let top = top_logprobs(&[0.0, 5.0, 5.0, 1.0], 3);
+        assert_eq!(top.iter().map(|entry| entry.token).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+}

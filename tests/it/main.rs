@@ -1,0 +1,10 @@
+//! Integration tests: one module per area.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+#![allow(clippy::print_stderr, reason = "a test that skips says so")]
+
+mod cpu_backend;
+mod dequantize;
+mod gguf;
+mod hub;
+mod kernels;
+mod support;

@@ -1,0 +1,6 @@
+//! What several areas share.
+
+pub(crate) mod compare;
+pub(crate) mod gguf_writer;
+pub(crate) mod hub_cache;
+pub(crate) mod tiny;
