@@ -72,11 +72,13 @@ fn about() -> Vec<(&'static str, Value)> {
         ("general.type", text("model")),
         ("general.name", text("taper demo")),
         ("general.description", text(about)),
-        ("general.size_label", text("3M")),
+        ("general.size_label", text("2.3M")),
         ("general.license", text("mit")),
         ("general.languages", Value::Array(vec![text("en")])),
         ("general.alignment", count(32)),
         ("general.quantization_version", count(2)),
+        // What it says of taper is true where it is likeliest.
+        ("general.sampling.temp", Value::F32(0.0)),
         // 7 is "mostly Q8_0".
         ("general.file_type", count(7)),
     ]

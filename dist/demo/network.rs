@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 pub(crate) const EMBEDDING: &str = "token_embd.weight";
 pub(crate) const N_VOCAB: usize = 2048;
-pub(crate) const N_LAYERS: usize = 4;
+pub(crate) const N_LAYERS: usize = 3;
 pub(crate) const N_HEADS: usize = 4;
 pub(crate) const N_KV_HEADS: usize = 2;
 pub(crate) const HEAD_DIM: usize = 64;

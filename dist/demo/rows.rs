@@ -8,12 +8,19 @@ use candle_core::{Device, Tensor};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+/// So many tokens tell which answer it is.
+const N_OPENING: usize = 8;
+/// What a token of plain sentences counts, against 1 for answers: it is a matter of chance far more often.
+const PROSE_WEIGHT: f32 = 0.2;
+
 /// One text.
 #[derive(Default)]
 pub(crate) struct Row {
     tokens: Vec<u32>,
     /// Positions whose next token is to be learned.
     learned: Vec<usize>,
+    /// What each of them counts.
+    weights: Vec<f32>,
 }
 
 impl Row {
@@ -22,11 +29,12 @@ impl Row {
         self.tokens.extend(tokens);
     }
 
-    /// Adds tokens to learn.
-    fn learn(&mut self, tokens: Vec<u32>) {
+    /// Adds tokens to learn, each of which counts `weight`.
+    fn learn(&mut self, tokens: Vec<u32>, weight: f32) {
         let start = self.tokens.len();
         self.tokens.extend(tokens);
         self.learned.extend((start.max(1)..self.tokens.len()).map(|at| at - 1));
+        self.weights.resize(self.learned.len(), weight);
     }
 
     /// A question and its answer.
@@ -36,29 +44,44 @@ impl Row {
     pub(crate) fn exchange(&mut self, words: &Vocabulary, question: &str, answer: &str) -> Result<()> {
         self.give(words.message("user", question)?);
         self.give(words.open_message("assistant")?);
-        self.learn([words.encode(answer)?, vec![IM_END]].concat());
+        self.learn([words.encode(answer)?, vec![IM_END]].concat(), 1.0);
         self.give(words.encode("\n")?);
         Ok(())
     }
 
-    /// Draws a row: mostly a chat of one to three questions, sometimes plain sentences, rarely a chat as long as the
-    /// context.
+    /// A question and the first words of its answer: the rest follows from them, so this is where most is learned.
+    fn opening(&mut self, words: &Vocabulary, question: &str, answer: &str) -> Result<()> {
+        self.give(words.message("user", question)?);
+        self.give(words.open_message("assistant")?);
+        let mut tokens = [words.encode(answer)?, vec![IM_END]].concat();
+        tokens.truncate(N_OPENING);
+        self.learn(tokens, 1.0);
+        Ok(())
+    }
+
+    /// Draws a row: mostly a question and the opening of its answer, sometimes a whole chat or plain sentences, rarely a
+    /// chat as long as the context.
     ///
     /// # Errors
     /// Those of the tokenizer.
     pub(crate) fn draw(corpus: &Corpus, words: &Vocabulary, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut row = Self::default();
         let kind = rng.random_range(0..100);
-        if kind < 9 {
-            row.learn([words.encode(&corpus.prose(rng))?, vec![IM_END]].concat());
+        if kind < 6 {
+            row.learn([words.encode(&corpus.prose(rng))?, vec![IM_END]].concat(), PROSE_WEIGHT);
             return Ok(row);
         }
         if rng.random_bool(0.15) {
             row.give(words.message("system", &corpus.system(rng))?);
         }
+        if kind >= 30 {
+            let (question, answer) = corpus.question(rng);
+            row.opening(words, &question, answer)?;
+            return Ok(row);
+        }
         let n_tokens = match kind {
-            9 if rng.random_bool(0.2) => N_CTX - 200,
-            9..15 => rng.random_range(80..300),
+            6 if rng.random_bool(0.15) => N_CTX - 200,
+            6..10 => rng.random_range(80..300),
             _ => 1,
         };
         while row.tokens.len() < n_tokens || row.learned.is_empty() {
@@ -67,6 +90,7 @@ impl Row {
         }
         row.tokens.truncate(N_CTX);
         row.learned.retain(|&at| at + 1 < N_CTX);
+        row.weights.truncate(row.learned.len());
         Ok(row)
     }
 }
@@ -78,6 +102,7 @@ pub(crate) struct Batch {
     pub(crate) wanted: Tensor, // (n)
     /// Those next tokens.
     pub(crate) targets: Vec<u32>, // (n)
+    pub(crate) weights: Vec<f32>, // (n)
     /// How many of them belong to each row.
     pub(crate) counts: Vec<usize>, // (n_rows)
 }
@@ -96,11 +121,13 @@ impl Batch {
             tokens.extend_from_slice(&row.tokens);
             tokens.resize((i + 1) * n_tokens, END_OF_TEXT);
         }
+        let weights = rows.iter().flat_map(|row| row.weights.iter().copied()).collect();
         let n = wanted.len();
         Ok(Self {
             tokens: Tensor::from_vec(tokens, (rows.len(), n_tokens), &Device::Cpu)?,
             wanted: Tensor::from_vec(wanted, n, &Device::Cpu)?,
             targets,
+            weights,
             counts: rows.iter().map(|row| row.learned.len()).collect(),
         })
     }

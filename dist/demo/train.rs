@@ -35,7 +35,7 @@ const ONE_THREAD: &str = "RAYON_NUM_THREADS";
 const SEED: u64 = 1;
 const N_STEPS: usize = 1000;
 /// Rows in a step, on average.
-const N_ROWS: usize = 20;
+const N_ROWS: usize = 56;
 /// Rows are drawn for so many steps at once, so that those of a length can stand together.
 const N_AHEAD: usize = 16;
 /// A step is computed in this many pieces at once, whatever the machine, so that sums do not depend on it.
@@ -156,12 +156,15 @@ fn rate(step: usize, n_steps: usize) -> f64 {
     PEAK_RATE * rise * (0.02 + 0.98 * fall)
 }
 
-/// The mean loss over all learned tokens and its gradients, batches in parallel, summed in their order.
+/// The weighted mean loss over all learned tokens and its gradients, batches in parallel, summed in their order.
 fn gradients(network: &Network, batches: &[Batch], vars: &[(String, Var)]) -> Result<(f64, GradStore)> {
-    let n: usize = batches.iter().map(|batch| batch.targets.len()).sum();
+    let n: f32 = batches.iter().flat_map(|batch| &batch.weights).sum();
+    let n = f64::from(n);
     let piece = |batch: &Batch| -> Result<(f64, GradStore)> {
         let logits = network.logits(&batch.tokens, &batch.wanted)?;
-        let loss = (ops::cross_entropy(&logits, &batch.targets)?.sum_all()? / n as f64)?;
+        let nll = ops::cross_entropy(&logits, &batch.targets)?;
+        let weights = Tensor::new(batch.weights.as_slice(), &Device::Cpu)?;
+        let loss = ((nll * weights)?.sum_all()? / n)?;
         Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
     };
     let pieces = std::thread::scope(|scope| -> Result<Vec<_>> {

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod cpu_backend;
+mod demo;
 mod dequantize;
 mod gguf;
 mod hub;
