@@ -4,6 +4,7 @@
 
 mod cli;
 mod cpu_backend;
+mod demo;
 mod dequantize;
 mod gguf;
 mod hub;
