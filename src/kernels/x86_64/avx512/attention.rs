@@ -10,15 +10,33 @@ use std::arch::x86_64::*;
 /// See [`crate::kernels::vector::scores`]; keys are as wide as a multiple of 16.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::kernels::x86_64) fn scores(queries: &[f32], keys: &Halves, out: &mut [f32]) {
-    let n = keys.n_rows();
+    let (n, width) = (keys.n_rows(), keys.width());
     for first in (0..n).step_by(4) {
         let rows = four_rows(keys, first);
-        for (query, out) in queries.chunks_exact(keys.width()).zip(out.chunks_exact_mut(n)) {
-            let [scores] = tile::<F16, 1>(&rows, &[cast_slice(query)]);
-            let out = &mut out[first..];
-            let len = out.len().min(4);
-            out[..len].copy_from_slice(&floats(scores)[..len]);
+        let (fours, rest) = queries.split_at(queries.len() / (4 * width) * 4 * width);
+        let (fours_out, rest_out) = out.split_at_mut(fours.len() / width * n);
+        for (query, out) in fours.chunks_exact(4 * width).zip(fours_out.chunks_exact_mut(4 * n)) {
+            scores_of::<4>(&rows, query, first, out);
         }
+        for (query, out) in rest.chunks_exact(width).zip(rest_out.chunks_exact_mut(n)) {
+            scores_of::<1>(&rows, query, first, out);
+        }
+    }
+}
+
+/// The scores of `Q` queries for four keys, of which `first` is the first.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn scores_of<const Q: usize>(keys: &[&[F16]; 4], queries: &[f32], first: usize, out: &mut [f32]) {
+    let mut rows: [&[[u8; 64]]; Q] = [&[]; Q];
+    for (row, query) in rows.iter_mut().zip(queries.chunks_exact(queries.len() / Q)) {
+        *row = cast_slice(query);
+    }
+    let n = out.len() / Q;
+    for (scores, out) in tile::<F16, Q>(keys, &rows).into_iter().zip(out.chunks_exact_mut(n)) {
+        let out = &mut out[first..];
+        let len = out.len().min(4);
+        out[..len].copy_from_slice(&floats(scores)[..len]);
     }
 }
 
@@ -31,34 +49,36 @@ fn four_rows<'a>(keys: &Halves<'a>, first: usize) -> [&'a [F16]; 4] {
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::kernels::x86_64) fn mix(weights: &[f32], values: &Halves, sums: &mut [f32]) {
     let (n, width) = (values.n_rows(), values.width());
-    let mut weights = weights.chunks_exact(n);
-    let mut sums = sums.chunks_exact_mut(width);
-    while let Some(w0) = weights.next() {
-        let Some(s0) = sums.next() else { return };
-        match (weights.next(), sums.next()) {
-            (Some(w1), Some(s1)) => mix_rows([w0, w1], values, [s0, s1]),
-            _ => mix_rows([w0], values, [s0]),
+    let (mut weights, mut sums) = (weights, sums);
+    while !sums.is_empty() {
+        let q = if sums.len() >= 4 * width { 4 } else { 1 };
+        let (these, others) = sums.split_at_mut(q * width);
+        match q {
+            4 => mix_rows::<4>(&weights[..4 * n], values, these),
+            _ => mix_rows::<1>(&weights[..n], values, these),
         }
+        (weights, sums) = (&weights[q * n..], others);
     }
 }
 
 /// The sums of `Q` queries, sixteen columns after sixteen.
 #[target_feature(enable = "avx2,fma,f16c,avx512f")]
-fn mix_rows<const Q: usize>(weights: [&[f32]; Q], values: &Halves, sums: [&mut [f32]; Q]) {
-    let mut sums = sums.map(|sums| sums.as_chunks_mut::<16>().0);
-    for column in 0..values.width() / 16 {
+fn mix_rows<const Q: usize>(weights: &[f32], values: &Halves, sums: &mut [f32]) {
+    let (n, columns) = (values.n_rows(), values.width() / 16);
+    let sums = sums.as_chunks_mut::<16>().0; // (Q, columns)
+    for column in 0..columns {
         let mut totals = [_mm512_setzero_ps(); Q];
-        for (total, sums) in totals.iter_mut().zip(&sums) {
-            *total = _mm512_castsi512_ps(load64(cast_ref(&sums[column])));
+        for (q, total) in totals.iter_mut().enumerate() {
+            *total = _mm512_castsi512_ps(load64(cast_ref(&sums[q * columns + column])));
         }
-        for k in 0..values.n_rows() {
+        for k in 0..n {
             let value = _mm512_cvtph_ps(load32(cast_ref(&values.stored(k).as_chunks::<16>().0[column])));
-            for (total, weights) in totals.iter_mut().zip(weights) {
-                *total = _mm512_fmadd_ps(_mm512_set1_ps(weights[k]), value, *total);
+            for (q, total) in totals.iter_mut().enumerate() {
+                *total = _mm512_fmadd_ps(_mm512_set1_ps(weights[q * n + k]), value, *total);
             }
         }
-        for (total, sums) in totals.into_iter().zip(&mut sums) {
-            store64(total, &mut sums[column]);
+        for (q, total) in totals.into_iter().enumerate() {
+            store64(total, &mut sums[q * columns + column]);
         }
     }
 }
