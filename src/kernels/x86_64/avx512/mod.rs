@@ -19,7 +19,7 @@ pub(super) use attention::{mix, scores};
 pub(super) use panel::Panel;
 
 /// From this number of rows of activations on it pays to unpack panels.
-const MANY: usize = 5;
+const MANY: usize = 4;
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
