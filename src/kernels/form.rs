@@ -107,6 +107,11 @@ impl<'a> Rows<'a> {
         self.n_rows
     }
 
+    /// The bytes of all rows, and how many a row has.
+    pub(super) fn bytes(&self) -> (&'a [u8], usize) {
+        (self.data, self.row_bytes)
+    }
+
     /// The bytes of row `row`.
     pub(super) fn row(&self, row: usize) -> &'a [u8] {
         &self.data[row * self.row_bytes..][..self.row_bytes]

@@ -5,7 +5,10 @@
 
 use super::dispatch::compiled_for;
 use super::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use super::{block::F16, x86_64};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 /// How a gated feed-forward bends its gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,23 @@ impl<'a> Halves<'a> {
     pub fn row(&self, row: usize) -> &'a [f16] {
         assert!(row < self.n_rows, "row {row} of {}", self.n_rows);
         &self.data[row * self.stride..][..self.width]
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Floats in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `row` as blocks of one float.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn stored(&self, row: usize) -> &'a [F16] {
+        bytemuck::cast_slice(self.row(row).reinterpret_cast())
     }
 }
 
@@ -73,6 +93,10 @@ pub fn exp_sum(isa: Isa, x: &mut [f32], shift: f32) -> f32 {
 /// If the sizes do not fit.
 pub fn scores(isa: Isa, queries: &[f32], keys: &Halves, out: &mut [f32]) {
     assert_eq!(queries.len() * keys.n_rows, out.len() * keys.width, "scores of {} keys", keys.n_rows);
+    #[cfg(target_arch = "x86_64")]
+    if keys.width.is_multiple_of(16) {
+        return x86_64::scores(isa, queries, keys, out);
+    }
     let _ = isa;
     plain::scores(queries, keys, out);
 }
@@ -84,6 +108,10 @@ pub fn scores(isa: Isa, queries: &[f32], keys: &Halves, out: &mut [f32]) {
 /// If the sizes do not fit.
 pub fn mix(isa: Isa, weights: &[f32], values: &Halves, sums: &mut [f32]) {
     assert_eq!(sums.len() * values.n_rows, weights.len() * values.width, "a mix of {} values", values.n_rows);
+    #[cfg(target_arch = "x86_64")]
+    if values.width.is_multiple_of(16) {
+        return x86_64::mix(isa, weights, values, sums);
+    }
     let _ = isa;
     plain::mix(weights, values, sums);
 }
@@ -92,16 +120,15 @@ pub fn mix(isa: Isa, weights: &[f32], values: &Halves, sums: &mut [f32]) {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn to_f16(isa: Isa, x: &[f32], out: &mut [f16]) {
+pub fn to_f16(x: &[f32], out: &mut [f16]) {
     assert_eq!(x.len(), out.len(), "floats to convert");
-    let _ = isa;
-    plain::to_f16(x, out);
+    out.convert_from_f32_slice(x);
 }
 
 /// What each operation computes; compiled once more for every instruction set, which gives the compiler wider vectors
 /// and changes nothing else.
-mod plain {
-    use super::{Halves, f16};
+pub(super) mod plain {
+    use super::Halves;
 
     const LANES: usize = 16;
 
@@ -196,7 +223,7 @@ mod plain {
     }
 
     #[inline(always)]
-    pub(super) fn scores(queries: &[f32], keys: &Halves, out: &mut [f32]) {
+    pub(in crate::kernels) fn scores(queries: &[f32], keys: &Halves, out: &mut [f32]) {
         for (query, out) in queries.chunks_exact(keys.width).zip(out.chunks_exact_mut(keys.n_rows)) {
             for (k, out) in out.iter_mut().enumerate() {
                 let mut lanes = [0f32; LANES];
@@ -211,20 +238,13 @@ mod plain {
     }
 
     #[inline(always)]
-    pub(super) fn mix(weights: &[f32], values: &Halves, sums: &mut [f32]) {
+    pub(in crate::kernels) fn mix(weights: &[f32], values: &Halves, sums: &mut [f32]) {
         for (weights, sums) in weights.chunks_exact(values.n_rows).zip(sums.chunks_exact_mut(values.width)) {
             for (k, weight) in weights.iter().enumerate() {
                 for (sum, value) in sums.iter_mut().zip(values.row(k)) {
                     *sum = weight.mul_add(value.to_f32(), *sum);
                 }
             }
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn to_f16(x: &[f32], out: &mut [f16]) {
-        for (x, out) in x.iter().zip(out) {
-            *out = f16::from_f32(*x);
         }
     }
 }

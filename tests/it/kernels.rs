@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use taper::kernels::vector::{self, Activation, Halves};
 use taper::kernels::{Columns, Form, Isa, Rows, Scratch, Weights, dequantize, product, quantize};
 use taper::tensor::Dtype;
 
@@ -179,6 +180,40 @@ fn every_instruction_set_stores_activations_alike() {
             for isa in Isa::available() {
                 assert!(stored(isa, form, &x, width) == expected, "{} {form:?} {width}", isa.name());
             }
+        }
+    }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bits_of_attention_and_activations() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for (n_queries, n_keys, width, stride) in [(1, 1, 16, 16), (3, 5, 64, 192), (8, 33, 128, 128), (2, 7, 72, 80)] {
+        let cache: Vec<half::f16> =
+            activations(n_keys, stride, false, &mut random).into_iter().map(half::f16::from_f32).collect();
+        let rows = Halves::new(&cache, n_keys, width, stride).unwrap();
+        let queries = activations(n_queries, width, false, &mut random);
+        let run = |isa: Isa| {
+            let mut scores = vec![0.0; n_queries * n_keys];
+            vector::scores(isa, &queries, &rows, &mut scores);
+            let sum = vector::exp_sum(isa, &mut scores, 0.5);
+            let mut sums = queries.clone();
+            vector::mix(isa, &scores, &rows, &mut sums);
+            let mut normed = sums.clone();
+            vector::rms_norm(isa, &sums, &queries, 1e-5, &mut normed);
+            vector::gated(isa, Activation::Silu, &mut normed, &queries);
+            vector::gated(isa, Activation::GeluTanh, &mut sums, &queries);
+            [vec![sum], scores, sums, normed].concat()
+        };
+        let expected = run(Isa::SCALAR);
+        for isa in Isa::available() {
+            assert_same_bits(&run(isa), &expected, &format!("{} {n_queries} of {width}", isa.name()));
+        }
+        let mut scores = vec![0.0; n_queries * n_keys];
+        vector::scores(Isa::detect(), &queries, &rows, &mut scores);
+        for (i, score) in scores.into_iter().enumerate() {
+            let (query, key) = (&queries[i / n_keys * width..][..width], rows.row(i % n_keys));
+            let exact: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * k.to_f64()).sum();
+            assert!((f64::from(score) - exact).abs() < 1e-5, "{score}, not {exact}");
         }
     }
 }

@@ -4,6 +4,9 @@ use super::operand::sums_of_16;
 use crate::kernels::Rows;
 use crate::tensor::Dtype;
 
+/// Words that follow the last one, so that a fixed number can be read from any.
+const PADDING: usize = 16;
+
 /// Words of 32 bits for each row of activations; see [`prepare`].
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -13,14 +16,9 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The words of row `row`.
-    pub(super) fn row(&self, row: usize) -> &[[u8; 4]] {
-        &self.words[row * self.per_row..][..self.per_row]
-    }
-
-    /// Which word of a row is the first one for activation `k`.
-    pub(super) fn index_of(&self, k: usize) -> usize {
-        k * self.per_row / self.width
+    /// The words of all rows from activation `k` of the first row on, and how many a row has.
+    pub(super) fn from(&self, k: usize) -> (&[[u8; 4]], usize) {
+        (&self.words[k * self.per_row / self.width..], self.per_row)
     }
 }
 
@@ -54,5 +52,6 @@ pub(super) fn prepare(dtype: Dtype, x: &Rows, words: &mut Words) {
         }
     }
     words.per_row = words.words.len() / x.n_rows().max(1);
+    words.words.extend([[0; 4]; PADDING]);
     words.width = x.width();
 }

@@ -11,7 +11,6 @@ use crate::kernels::x86_64::words::{Words, prepare};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 /// Panels that take turns, so that a part of the activations comes from the second cache more often than from farther.
 const TURNS: usize = 4;
@@ -117,16 +116,16 @@ fn multiply_rows<const FOURS: usize, const SCALES: usize, const WORDS: usize, co
     }
 }
 
-/// Where the activations of a panel come from.
+/// Where the activations of a panel come from: bytes of rows that are `stride` long, and words.
 struct Source<'a> {
-    x: &'a Rows<'a>,
-    words: &'a Words,
-    /// Where in the bytes of a row the activations lie.
-    q: Range<usize>,
-    /// Where in the bytes of a row their scales lie, and those that follow.
-    scales: Range<usize>,
-    /// The first of their words.
-    first_word: usize,
+    data: &'a [u8],
+    stride: usize,
+    words: &'a [[u8; 4]],
+    words_per_row: usize,
+    /// Where in the bytes of a row its scales start.
+    scales: usize,
+    /// Activations of a row that the panel is multiplied with.
+    depth: usize,
 }
 
 /// The activations of a row that a panel is multiplied with. What is read after each group is copied to a fixed place, so
@@ -140,11 +139,12 @@ struct Part<'a, const SCALES: usize, const WORDS: usize> {
 
 impl<'a> Source<'a> {
     /// The activations from `k` on.
-    fn new(x: &'a Rows<'a>, words: &'a Words, k: usize) -> Source<'a> {
+    fn new(x: &Rows<'a>, words: &'a Words, k: usize) -> Source<'a> {
+        let (data, stride) = x.bytes();
         let layout = x.form().layout(x.width());
-        let first_scale = layout.scales + k / x.form().block_len() * 4;
-        let q = k..x.width().min(k + DEPTH);
-        Source { x, words, q, scales: first_scale..layout.sums, first_word: words.index_of(k) }
+        let (words, words_per_row) = words.from(k);
+        let scales = layout.scales - k + k / x.form().block_len() * 4;
+        Source { data: &data[k..], stride, scales, words, words_per_row, depth: DEPTH.min(x.width() - k) }
     }
 
     /// The parts of `R` rows from `first_row` on.
@@ -155,23 +155,19 @@ impl<'a> Source<'a> {
     ) -> [Part<'a, SCALES, WORDS>; R] {
         let mut parts = [Part { q: &[], scales: [[0; 4]; SCALES], words: [[0; 4]; WORDS] }; R];
         for (i, part) in parts.iter_mut().enumerate() {
-            let data = self.x.row(first_row + i);
-            part.q = data[self.q.clone()].as_chunks().0;
-            part.scales = start_of(data[self.scales.clone()].as_chunks().0);
-            part.words = start_of(&self.words.row(first_row + i)[self.first_word..]);
+            let row = &self.data[(first_row + i) * self.stride..];
+            part.q = row[..self.depth].as_chunks().0;
+            part.scales = start_of(row[self.scales..].as_chunks().0);
+            part.words = start_of(&self.words[(first_row + i) * self.words_per_row..]);
         }
         parts
     }
 }
 
-/// The first `N` words, as far as there are any.
+/// The first `N` words. (After the last of a row others follow, or padding; they are not used.)
 #[inline]
 fn start_of<const N: usize>(words: &[[u8; 4]]) -> [[u8; 4]; N] {
-    words.first_chunk().copied().unwrap_or_else(|| {
-        let mut start = [[0; 4]; N];
-        start[..words.len()].copy_from_slice(words);
-        start
-    })
+    words.first_chunk().copied().unwrap_or([[0; 4]; N])
 }
 
 /// Adds the products of a panel with `R` rows of activations to their totals; returns `R`.
@@ -199,6 +195,7 @@ fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, c
 ) {
     let n_blocks = x[0].q.len() / 8;
     let scales = panel.d.iter().zip(&panel.dmin);
+    let mut local = *totals;
     for (b, (q, (d, dmin))) in panel.q.as_chunks::<8>().0.iter().zip(scales).enumerate().take(n_blocks) {
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         if !MINIMA {
@@ -207,7 +204,7 @@ fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, c
             }
         }
         add_products(q, x, b, &mut sums);
-        for (r, totals) in totals.iter_mut().enumerate() {
+        for (r, totals) in local.iter_mut().enumerate() {
             let scale = _mm512_castsi512_ps(broadcast(x[r].scales[b]));
             for half in 0..2 {
                 let sum = _mm512_cvtepi32_ps(sums[r][half]);
@@ -221,6 +218,7 @@ fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, c
             }
         }
     }
+    *totals = local;
 }
 
 #[inline(never)]

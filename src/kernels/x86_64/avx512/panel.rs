@@ -1,9 +1,11 @@
 //! Panels: 256 weights of 32 outputs, unpacked so that neighbouring lanes belong to neighbouring outputs.
 
 use super::{pairs, superblocks};
+use crate::kernels::x86_64::memory::load64;
 use crate::kernels::x86_64::operand::Block;
 use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::tensor::Dtype;
+use bytemuck::cast_ref;
 use std::arch::x86_64::*;
 
 /// Outputs in a panel: two vectors of 16 lanes.
@@ -37,47 +39,47 @@ impl Panel {
     /// Unpacks the blocks `first..first + n` of each of the 32 rows.
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
     pub(super) fn fill<B: Block>(&mut self, rows: &[&[B]; OUTPUTS], first: usize, n: usize) {
-        for half in 0..2 {
+        for (half, rows) in rows.as_chunks::<16>().0.iter().enumerate() {
             let mut q = [[_mm512_setzero_si512(); 16]; 4];
-            let mut scales = [_mm512_setzero_si512(); 16];
-            let mut factors = [_mm512_setzero_si512(); 16];
-            let mut bits = [[0; 16]; 8];
-            for (lane, row) in rows[16 * half..][..16].iter().enumerate() {
-                let blocks = &row[first..first + n];
-                for (bits, block) in bits.iter_mut().zip(blocks) {
-                    bits[lane] = block.scale_bits();
-                }
-                if B::DTYPE.block_len() == 32 {
+            if B::DTYPE.block_len() == 32 {
+                let mut bits = [_mm512_setzero_si512(); 16];
+                for (lane, row) in rows.iter().enumerate() {
+                    let blocks = &row[first..first + n];
                     for (q, pair) in q.iter_mut().zip(blocks.chunks(2)) {
                         q[lane] = pairs::unpack(&pair[0], &pair[pair.len() - 1]);
                     }
-                } else {
-                    let unpacked = superblocks::unpack(&blocks[0]);
+                    bits[lane] = scale_bits_of_row(blocks);
+                }
+                for (b, bits) in transpose(&bits).into_iter().enumerate().take(8) {
+                    (self.d[b][half], self.dmin[b][half]) = floats(bits);
+                }
+            } else {
+                let mut scales = [_mm512_setzero_si512(); 16];
+                let mut factors = [_mm512_setzero_si512(); 16];
+                let mut bits = [0; 16];
+                for (lane, row) in rows.iter().enumerate() {
+                    let unpacked = superblocks::unpack(&row[first]);
                     for (q, unpacked) in q.iter_mut().zip(unpacked.q) {
                         q[lane] = unpacked;
                     }
                     scales[lane] = unpacked.scales;
                     factors[lane] = _mm512_castsi256_si512(unpacked.factors);
+                    bits[lane] = row[first].scale_bits();
                 }
+                (self.d[0][half], self.dmin[0][half]) = floats(load64(cast_ref(&bits)));
+                self.fill_scales::<B>(half, &scales, &factors);
             }
-            for (q, columns) in q.into_iter().zip(self.q.as_chunks_mut::<16>().0) {
+            for (q, columns) in q.iter().zip(self.q.as_chunks_mut::<16>().0) {
                 for (column, transposed) in columns.iter_mut().zip(transpose(q)) {
                     column[half] = transposed;
                 }
-            }
-            for (b, bits) in bits.iter().enumerate().take(n) {
-                let (d, dmin) = floats(bits);
-                (self.d[b][half], self.dmin[b][half]) = (d, dmin);
-            }
-            if B::DTYPE.block_len() > 32 {
-                self.fill_scales::<B>(half, scales, factors);
             }
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn fill_scales<B: Block>(&mut self, half: usize, scales: [__m512i; 16], factors: [__m512i; 16]) {
+    fn fill_scales<B: Block>(&mut self, half: usize, scales: &[__m512i; 16], factors: &[__m512i; 16]) {
         let pairs = transpose(scales);
         for (two, pair) in self.scales.as_chunks_mut::<2>().0.iter_mut().zip(pairs).take(DEPTH / group(B::DTYPE) / 2) {
             two[0][half] = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair));
@@ -93,11 +95,21 @@ impl Panel {
     }
 }
 
-/// The scales and the scales of the minima.
+/// The scale bits of up to eight blocks.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn floats(bits: &[i32; 16]) -> (__m512, __m512) {
-    let bits = crate::kernels::x86_64::memory::load64(bytemuck::cast_ref(bits));
+fn scale_bits_of_row<B: Block>(blocks: &[B]) -> __m512i {
+    let mut bits = [0; 16];
+    for (bits, block) in bits[..8].iter_mut().zip(blocks) {
+        *bits = block.scale_bits();
+    }
+    load64(cast_ref(&bits))
+}
+
+/// The scales, and those of the minima.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn floats(bits: __m512i) -> (__m512, __m512) {
     let d = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits));
     (d, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits))))
 }
@@ -105,7 +117,7 @@ fn floats(bits: &[i32; 16]) -> (__m512, __m512) {
 /// Lane `i` of vector `j` becomes lane `j` of vector `i`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+fn transpose(rows: &[__m512i; 16]) -> [__m512i; 16] {
     const FIRST: i32 = 0b10_00_10_00;
     const SECOND: i32 = 0b11_01_11_01;
     let mut fours = [_mm512_setzero_si512(); 16];
