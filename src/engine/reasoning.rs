@@ -24,16 +24,18 @@ pub(super) struct ReasoningSplitter {
 enum State {
     /// Nothing but white space yet.
     Start,
+    /// After the opening tag, before the first thought.
+    Opened,
     Thinking,
     /// After the closing tag, before the answer's first character.
-    Gap,
+    Closed,
     Answering,
 }
 
 impl ReasoningSplitter {
     /// A splitter for what follows `prompt`, which may itself have opened the thinking.
     pub(super) fn after(prompt: &str) -> ReasoningSplitter {
-        let state = if prompt.trim_end().ends_with(OPEN) { State::Thinking } else { State::Start };
+        let state = if prompt.trim_end().ends_with(OPEN) { State::Opened } else { State::Start };
         ReasoningSplitter { state, held: String::new() }
     }
 
@@ -51,9 +53,16 @@ impl ReasoningSplitter {
 
     /// What is held back when the output ends.
     pub(super) fn finish(&mut self) -> Option<(Part, String)> {
-        let part = if self.state == State::Thinking { Part::Reasoning } else { Part::Answer };
+        let thinks = matches!(self.state, State::Opened | State::Thinking);
+        let part = if thinks { Part::Reasoning } else { Part::Answer };
         let held = std::mem::take(&mut self.held);
         (!held.is_empty()).then_some((part, held))
+    }
+
+    /// Changes the state; there is nothing to show for it.
+    fn enter(&mut self, state: State) -> (Part, String) {
+        self.state = state;
+        (Part::Answer, String::new())
     }
 
     /// One step of the automaton; `None` when it needs more text.
@@ -62,21 +71,20 @@ impl ReasoningSplitter {
             State::Start => {
                 let begin = self.held.trim_start();
                 if let Some(rest) = begin.strip_prefix(OPEN) {
-                    self.held = rest.trim_start_matches('\n').to_owned();
-                    self.state = State::Thinking;
-                    return Some((Part::Reasoning, String::new()));
+                    self.held = rest.to_owned();
+                    return Some(self.enter(State::Opened));
                 }
-                if OPEN.starts_with(begin) {
-                    return None;
-                }
-                self.state = State::Answering;
-                Some((Part::Answer, String::new()))
+                (!OPEN.starts_with(begin)).then(|| self.enter(State::Answering))
+            }
+            State::Opened => {
+                self.held = self.held.trim_start().to_owned();
+                (!self.held.is_empty()).then(|| self.enter(State::Thinking))
             }
             State::Thinking => {
                 if let Some((thought, rest)) = self.held.split_once(CLOSE) {
                     let thought = thought.trim_end().to_owned();
                     self.held = rest.to_owned();
-                    self.state = State::Gap;
+                    self.state = State::Closed;
                     return Some((Part::Reasoning, thought));
                 }
                 // White space and what may begin the closing tag wait for what follows.
@@ -85,14 +93,9 @@ impl ReasoningSplitter {
                 let certain = self.held[..certain.min(self.held.len() - tag)].trim_end().len();
                 (certain > 0).then(|| (Part::Reasoning, self.held.drain(..certain).collect()))
             }
-            State::Gap => {
-                let begin = self.held.trim_start();
-                if begin.is_empty() {
-                    return None;
-                }
-                self.held = begin.to_owned();
-                self.state = State::Answering;
-                Some((Part::Answer, String::new()))
+            State::Closed => {
+                self.held = self.held.trim_start().to_owned();
+                (!self.held.is_empty()).then(|| self.enter(State::Answering))
             }
             State::Answering => (!self.held.is_empty()).then(|| (Part::Answer, std::mem::take(&mut self.held))),
         }

@@ -49,7 +49,7 @@ impl GgufTokenizer {
         if let Algorithm::WordPiece(_) = algorithm {
             frame_by_classes(metadata, &vocabulary, &mut markers)?;
         }
-        let special_tokens = SpecialTokens::new(&vocabulary, strip_right(metadata, &vocabulary)?);
+        let special_tokens = SpecialTokens::new(&vocabulary, strip_right(metadata, &vocabulary));
         let is_spm = matches!(algorithm, Algorithm::Spm(_));
         let add_space = is_spm && metadata.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
         let unknown = markers.unknown;
@@ -130,14 +130,14 @@ fn frame_by_classes(metadata: &Metadata, vocabulary: &Vocabulary, markers: &mut 
 }
 
 /// The tokens after which Phi-3 was trained without whitespace, which its files do not say.
-fn strip_right(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Vec<TokenId>, TextError> {
-    let name = metadata.str("general.name")?.unwrap_or_default().to_lowercase();
+fn strip_right(metadata: &Metadata, vocabulary: &Vocabulary) -> Vec<TokenId> {
+    let name = metadata.str("general.name").ok().flatten().unwrap_or_default().to_lowercase();
     if !name.contains("phi-3") && !name.contains("phi3") {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let is_special = |kind| matches!(kind, TokenKind::Control | TokenKind::Unknown | TokenKind::UserDefined);
     let is_plain = |id| matches!(vocabulary.text(id), b"<unk>" | b"<s>" | b"<|endoftext|>");
-    Ok(vocabulary.kinds().filter(|&(id, kind)| is_special(kind) && !is_plain(id)).map(|(id, _)| id).collect())
+    vocabulary.kinds().filter(|&(id, kind)| is_special(kind) && !is_plain(id)).map(|(id, _)| id).collect()
 }
 
 impl Codec for GgufTokenizer {

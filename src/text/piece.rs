@@ -40,8 +40,9 @@ pub(crate) fn bytes(text: Cow<'_, [u8]>, kind: TokenKind, spelling: Spelling) ->
 /// The byte that `<0x0A>` names.
 pub(crate) fn byte(text: &[u8]) -> Option<u8> {
     let digits = text.strip_prefix(b"<0x")?.strip_suffix(b">")?;
-    let digits = str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
-    u8::from_str_radix(digits, 16).ok()
+    let [high, low] = digits else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()
 }
 
 /// Appends to `out` the character by which GPT-2's vocabulary writes `byte`.
@@ -107,7 +108,7 @@ mod tests {
         for byte in 0..=255 {
             let mut text = Vec::new();
             write_byte_level(byte, &mut text);
-            let text = String::from_utf8(text).unwrap();
+            let text = String::from_utf8(text).expect("UTF-8");
             assert_eq!(text.chars().count(), 1);
             assert_eq!(normal(&text, Spelling::ByteLevel), [byte]);
         }

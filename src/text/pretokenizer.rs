@@ -152,3 +152,127 @@ static PRETOKENIZERS: &[Pretokenizer] = &[
     row(&["gemma4", "granite-embed-multi-311m"], &[Split::Lines]).characters(Whole::Newlines).with_bos(),
     row(&["sarvam-moe"], &[Split::Lines]).characters(Whole::Never),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{PRETOKENIZERS, named};
+    use proptest::prelude::{Strategy, prop, prop_assert_eq, proptest};
+    use std::collections::HashSet;
+    use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+    use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
+
+    const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+    const DEEPSEEK: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
+
+    /// The regular expressions that models publish, one after the other.
+    const PUBLISHED: &[(&str, &[&str])] = &[
+        ("gpt-2", &[GPT2]),
+        ("default", &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"]),
+        ("falcon", &[r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]"]),
+        ("starcoder", &[r"\p{N}", GPT2]),
+        (
+            "llama-bpe",
+            &[
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        (
+            "jais-2",
+            &[
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}",
+            ],
+        ),
+        (
+            "qwen2",
+            &[
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        (
+            "bailingmoe",
+            &[
+                r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+            ],
+        ),
+        (
+            "qwen35",
+            &[
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        ("ufakzeka", &[r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"]),
+        (
+            "seed-coder",
+            &[
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        (
+            "gpt-4o",
+            &[
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        (
+            "tekken",
+            &[
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        ("deepseek-v3", &[r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", DEEPSEEK]),
+        (
+            "laguna",
+            &[
+                r"[^\n]+|[\n]+",
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ],
+        ),
+        ("bloom", &[" ?[^(\\s|.,!?…。，、।۔،)]+"]),
+    ];
+
+    /// The words of `text` by the regular expressions of the `tokenizers` library.
+    fn by_regex(splits: &[Split], text: &str) -> Vec<String> {
+        let mut pieces = PreTokenizedString::from(text);
+        for split in splits {
+            split.pre_tokenize(&mut pieces).expect("a regular expression that can be matched");
+        }
+        let words = pieces.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        words.into_iter().map(|(word, ..)| word.to_owned()).filter(|word| !word.is_empty()).collect()
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        let signs = vec![
+            "'s", "'LL", "'", " ", "  ", "\t", "\n", "\r\n", "\u{a0}", "\u{3000}", "a", "Ab", "ABC", "é", "É", "ß",
+            "1", "12", "1234567", "½", ".", "!?", "/", "$", "`", "_", "«", "。", "世界", "か", "한", "ि", "\u{301}",
+            "ʰ", "ǅ", "🙂", "\0",
+        ];
+        let part = proptest::prop_oneof![4 => prop::sample::select(signs).prop_map(str::to_owned), 1 => "\\PC"];
+        prop::collection::vec(part, 0..16).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_those_of_the_published_regular_expressions(text in texts()) {
+            static SPLITS: std::sync::LazyLock<Vec<(&str, Vec<Split>)>> = std::sync::LazyLock::new(|| {
+                let isolate = |regex: &&str| {
+                    let pattern = SplitPattern::Regex(regex.to_string());
+                    Split::new(pattern, SplitDelimiterBehavior::Isolated, false).expect("a valid regular expression")
+                };
+                PUBLISHED.iter().map(|(name, regexes)| (*name, regexes.iter().map(isolate).collect())).collect()
+            });
+            for (name, splits) in &*SPLITS {
+                let mut words = Vec::new();
+                let pretokenizer = named(name).expect("a name of the table");
+                super::super::pattern::split(pretokenizer.splits, &text, &mut |word| words.push(word.to_owned()));
+                prop_assert_eq!(words, by_regex(splits, &text), "{}", name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_name_means_one_thing() {
+        let names: Vec<_> = PRETOKENIZERS.iter().flat_map(|row| row.names).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+        assert!(named("Qwen2").is_err());
+    }
+}

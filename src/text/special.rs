@@ -26,7 +26,9 @@ impl SpecialTokens {
         let mut lens = vec![Vec::new(); 256];
         for (id, _) in vocabulary.kinds().filter(|&(_, kind)| is_special(kind, Special::Parse)) {
             let text = vocabulary.text(id);
+            // A token must not begin within a character, which only a crafted vocabulary could make it do.
             if let Some(&first) = text.first()
+                && first & 0xC0 != 0x80
                 && text.len() <= MAX_LEN
             {
                 lens[first as usize].push(text.len());
@@ -73,7 +75,7 @@ impl SpecialTokens {
     fn token_at(&self, text: &[u8], vocabulary: &Vocabulary, special: Special) -> Option<(TokenId, usize)> {
         self.lens[text[0] as usize].iter().find_map(|&len| {
             let candidate = text.get(..len)?;
-            // A token must not end within a character, which only a crafted vocabulary could make it do.
+            // Nor must it end within one.
             let ends_whole = text.get(len).is_none_or(|byte| byte & 0xC0 != 0x80);
             let id = vocabulary.find(candidate).filter(|_| ends_whole)?;
             is_special(vocabulary.kind(id)?, special).then_some((id, len))

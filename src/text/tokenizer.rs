@@ -10,7 +10,6 @@ use crate::TokenId;
 use crate::gguf::Metadata;
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What becomes of text that reads like a control token, such as `<|im_end|>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,8 +162,8 @@ impl Tokenizer {
     }
 
     /// The text of `ids`, as [`Decoder`] makes it.
-    pub fn decode(self: &Arc<Self>, ids: &[TokenId], controls: Controls) -> String {
-        let mut decoder = Decoder::new(Arc::clone(self), controls);
+    pub fn decode(&self, ids: &[TokenId], controls: Controls) -> String {
+        let mut decoder = Decoder::new(self, controls);
         let mut text: String = ids.iter().map(|&id| decoder.push(id)).collect();
         text.push_str(&decoder.finish());
         text

@@ -223,7 +223,7 @@ fn models_that_are_not_there_or_damaged_are_told_apart() {
         command
     };
     error(&mut run(Path::new("missing.gguf")), 3);
-    error(&mut run(Path::new("owner/model:Q4_K_M")).env("HF_HUB_CACHE", fixture.folder.path()), 3);
+    error(run(Path::new("owner/model:Q4_K_M")).env("HF_HUB_CACHE", fixture.folder.path()), 3);
     error(&mut run(Path::new("not a model")), 2);
     assert!(error(&mut run(&text), 6).contains("text.gguf"));
     assert!(error(&mut run(&short), 6).contains("incomplete"));

@@ -11,3 +11,5 @@ mod kernels;
 mod layers;
 mod reference;
 mod support;
+mod template;
+mod tokenizer;

@@ -8,7 +8,7 @@ use serde_json::ser::{Formatter, Serializer};
 use std::io::{self, Write};
 
 /// The value as JSON; `indent`, `separators`, `sort_keys` and `ensure_ascii` mean what they mean in Python.
-pub(super) fn to_json(value: &Value, arguments: Kwargs) -> Result<String, Error> {
+pub(super) fn to_json(value: &Value, ascii: Option<bool>, arguments: Kwargs) -> Result<String, Error> {
     let indent = match arguments.get::<Option<&Value>>("indent")?.filter(|indent| !indent.is_none()) {
         Some(indent) if indent.as_str().is_some() => Some(indent.to_string()),
         Some(width) => Some(" ".repeat(usize::from(u8::try_from(width.clone())?))),
@@ -17,7 +17,7 @@ pub(super) fn to_json(value: &Value, arguments: Kwargs) -> Result<String, Error>
     let separators = arguments.get::<Option<Vec<String>>>("separators")?.unwrap_or_default();
     let [item, key] = <[String; 2]>::try_from(separators)
         .unwrap_or_else(|_| [if indent.is_some() { "," } else { ", " }.into(), ": ".into()]);
-    let ascii = arguments.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
+    let ascii = arguments.get::<Option<bool>>("ensure_ascii")?.or(ascii).unwrap_or(false);
     let sort_keys = arguments.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     arguments.assert_all_used()?;
     if value.is_undefined() {
@@ -137,8 +137,11 @@ impl Formatter for Style {
     }
 }
 
-/// A float with the fewest digits that read back as the same number, in Python's notation.
-fn float(value: f64) -> String {
+/// Python's `repr` of a float: the fewest digits that read back as the same number.
+pub(super) fn float(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() { "nan".into() } else { value.to_string() };
+    }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     match exponent.parse().unwrap_or(0) {

@@ -1,17 +1,25 @@
 //! Chat templates: a conversation to the text that a model was trained on, as Python's `transformers` renders it.
 //!
 //! The template comes with the model, so a stranger wrote it. minijinja compiles it and runs it; what is here makes it
-//! speak Python where the two differ, and stops it. Steps, output and recursion are limited. Memory is only bounded by
-//! the steps: a string that doubles itself costs few of them, and minijinja has no limit for it.
+//! speak Python where the two differ, and stops it: steps, time, output and recursion are limited. Two things are not, and
+//! can end the process: the memory of a string that doubles itself, and the printing of a namespace that contains itself.
+//!
+//! Known differences, which no template at hand needs: `%` does not format, macros have no `varargs` and `kwargs`, some
+//! methods (`rsplit`, `removeprefix`, `index`…) and filters (`wordcount`, `truncate`, `center`…) are missing and fail, and
+//! `repr` shows invisible characters as they are.
 
 mod conversation;
 mod error;
 mod json;
+mod python;
 
+use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
-use minijinja::{Environment, Error, ErrorKind};
 use std::io::{self, Write};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use conversation::Blank;
 pub use conversation::{Content, Conversation, Message};
@@ -19,15 +27,26 @@ pub use error::TemplateError;
 
 const NAME: &str = "chat template";
 
-/// Instructions of one rendering. The hungriest known template takes 50 times less for 200 messages.
-const MAX_STEPS: u64 = 10_000_000;
+/// Instructions of one rendering. The hungriest known template takes 70,000 for 200 messages with calls, and grows with
+/// the square of them.
+const MAX_STEPS: u64 = 500_000;
+
+/// Long for any template: they take milliseconds.
+const MAX_TIME: Duration = Duration::from_secs(5);
+
+/// Values nest as deep as there are steps, and minijinja prints, compares and drops them recursively: at most 450 bytes
+/// a level. Only what is used takes memory.
+const STACK_BYTES: usize = MAX_STEPS as usize * 512;
+
+/// Many times the longest known. What it nests is compiled recursively, on the same stack.
+const MAX_SOURCE_BYTES: usize = 256 << 10;
 
 /// No context window holds as much text.
-const MAX_OUTPUT_BYTES: usize = 32 << 20;
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
 /// A compiled chat template.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     bos: String,
     eos: String,
 }
@@ -37,18 +56,14 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`TemplateError::Syntax`].
+    /// [`TemplateError::Syntax`], or [`TemplateError::Limit`] if the source is no chat template by its length.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<ChatTemplate, TemplateError> {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| TemplateError::syntax(&error))?);
-        environment.set_fuel(Some(MAX_STEPS));
-        environment.set_debug(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", json::to_json);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_template_owned(NAME, with_scopes(source)).map_err(|error| TemplateError::syntax(&error))?;
-        Ok(ChatTemplate { environment, bos: bos.into(), eos: eos.into() })
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(TemplateError::Limit("its source is too long"));
+        }
+        let source = with_scopes(source);
+        let environment = on_deep_stack(move || compile(source))??;
+        Ok(ChatTemplate { environment: Arc::new(environment), bos: bos.into(), eos: eos.into() })
     }
 
     /// The text of a conversation.
@@ -73,14 +88,16 @@ impl ChatTemplate {
     }
 
     fn render_with(&self, conversation: &Conversation, blank: Blank) -> Result<String, TemplateError> {
-        let mut out = Capped::default();
+        let environment = Arc::clone(&self.environment);
         let variables = self.variables(conversation, blank);
-        let template = self.environment.get_template(NAME);
-        template
-            .and_then(|template| template.render_captured_to(variables, &mut out).map(drop))
-            .map_err(|error| TemplateError::rendering(&error))?;
+        let text = on_deep_stack(move || {
+            let mut out = Capped::default();
+            let template = environment.get_template(NAME);
+            let done = template.and_then(|template| template.render_captured_to(variables, &mut out).map(drop));
+            done.map(|()| out.0).map_err(|error| TemplateError::rendering(&error))
+        })??;
         // minijinja writes whole strings.
-        Ok(String::from_utf8_lossy(&out.0).into_owned())
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Whether the source has `name` as a word: without it, the variable of that name changes nothing.
@@ -101,16 +118,37 @@ impl ChatTemplate {
             ("tools", Value::from(Serde(&conversation.tools))),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(conversation.add_generation_prompt)),
-            ("strftime_now", Value::from_function(move |format: &str| strftime(format, now))),
+            ("strftime_now", Value::from_function(move |format: &str| python::strftime(format, now))),
         ];
         let extra = conversation.extra.iter().map(|(name, value)| (name.as_str(), Value::from(Serde(value))));
         Value::from_pairs(own.into_iter().chain(extra))
     }
 }
 
+fn compile(source: String) -> Result<Environment<'static>, TemplateError> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| TemplateError::syntax(&error))?);
+    environment.set_fuel(Some(MAX_STEPS));
+    environment.set_debug(true);
+    python::extend(&mut environment);
+    environment.add_template_owned(NAME, source).map_err(|error| TemplateError::syntax(&error))?;
+    Ok(environment)
+}
+
+/// The result of `work` on a thread of its own, because of its stack and because it can be left behind.
+fn on_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TemplateError> {
+    let (sender, receiver) = mpsc::channel();
+    // Nobody listens after the deadline.
+    let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || _ = sender.send(work()));
+    thread.map_err(|_| TemplateError::Limit("there is no memory for its stack"))?;
+    receiver.recv_timeout(MAX_TIME).map_err(|_| TemplateError::Limit("too much time"))
+}
+
 /// The source with `{% generation %}` as `{% with %}`, which leaves the text and the whitespace rules as they are: the
-/// former marks what a model is trained on, and otherwise only opens a scope.
+/// former marks what a model is trained on, and otherwise only opens a scope. Line ends become those of Jinja.
 fn with_scopes(source: &str) -> String {
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let mut pieces = source.split("{%");
     let mut out = String::from(pieces.next().unwrap_or_default());
     for piece in pieces {
@@ -122,20 +160,6 @@ fn with_scopes(source: &str) -> String {
         }
     }
     out
-}
-
-fn raise_exception(message: &Value) -> Result<Value, Error> {
-    let raised = TemplateError::Raised(error::one_line(&message.to_string()));
-    Err(Error::from(ErrorKind::InvalidOperation).with_source(raised))
-}
-
-/// Python's `strftime` in the C locale; without a time, now.
-fn strftime(format: &str, now: Option<jiff::civil::DateTime>) -> Result<String, Error> {
-    let time = now.unwrap_or_else(|| jiff::Zoned::now().datetime());
-    let lenient = jiff::fmt::strtime::Config::new().lenient(true);
-    jiff::fmt::strtime::BrokenDownTime::from(time)
-        .to_string_with_config(&lenient, format)
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
 }
 
 /// Output that fails when it grows too long.
