@@ -185,8 +185,8 @@ impl Attention {
         // What fills up the last tile sees what the last query does; nobody looks at the result.
         let n_seen = |tile: usize, block: usize| {
             let mut n_seen = [0; N];
-            for i in 0..N {
-                n_seen[i] = queries.n_seen((tile * N + i).min(n_queries - 1), block);
+            for (i, n) in n_seen.iter_mut().enumerate() {
+                *n = queries.n_seen((tile * N + i).min(n_queries - 1), block);
             }
             n_seen
         };
@@ -260,10 +260,15 @@ impl Attention {
         for i in 0..queries.len() {
             let share = L::splat(1.0 / L::load(&self.totals[i].0).sum());
             let row = &mut out.row(i / group)[i % group * head_dim..][..head_dim];
-            for (sums, row) in self.sums[i * n_lines..].iter().zip(row.chunks_mut(WIDTH)) {
+            let (whole, rest) = row.as_chunks_mut();
+            let sums = &self.sums[i * n_lines..][..n_lines];
+            for (sums, line) in sums.iter().zip(whole) {
+                L::load(&sums.0).mul(share).store(line);
+            }
+            if !rest.is_empty() {
                 let mut line = [0.0; WIDTH];
-                L::load(&sums.0).mul(share).store(&mut line);
-                row.copy_from_slice(&line[..row.len()]);
+                L::load(&sums[n_lines - 1].0).mul(share).store(&mut line);
+                rest.copy_from_slice(&line[..rest.len()]);
             }
         }
     }

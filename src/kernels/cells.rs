@@ -75,11 +75,14 @@ impl<P: FnMut(u16), I: Iterator<Item = P>> Task for Halve<'_, I> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        for x in self.x.chunks(WIDTH) {
-            let (mut padded, mut halves) = ([0.0; WIDTH], [0; WIDTH]);
-            padded[..x.len()].copy_from_slice(x);
-            L::load(&padded).store_f16(&mut halves);
-            halves[..x.len()].iter().zip(&mut self.put).for_each(|(half, mut put)| put(*half));
+        let (whole, rest) = self.x.as_chunks();
+        let mut last = [0.0; WIDTH];
+        last[..rest.len()].copy_from_slice(rest);
+        for x in whole.iter().chain([&last]) {
+            let mut halves = [0; WIDTH];
+            L::load(x).store_f16(&mut halves);
+            // What fills up the last finds no place to go.
+            halves.iter().zip(&mut self.put).for_each(|(half, mut put)| put(*half));
         }
     }
 }
