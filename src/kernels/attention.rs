@@ -183,12 +183,8 @@ impl Attention {
         let (n_queries, n_blocks) = (queries.len(), queries.n_blocks());
         let n_tiles = n_queries.div_ceil(N);
         // What fills up the last tile sees what the last query does; nobody looks at the result.
-        let n_seen = |tile: usize, block: usize| {
-            let mut n_seen = [0; N];
-            for (i, n) in n_seen.iter_mut().enumerate() {
-                *n = queries.n_seen((tile * N + i).min(n_queries - 1), block);
-            }
-            n_seen
+        let n_seen = |tile: usize, block: usize| -> [usize; N] {
+            std::array::from_fn(|i| queries.n_seen((tile * N + i).min(n_queries - 1), block))
         };
         let mut unpacked = std::mem::take(&mut self.block);
         for block in 0..n_blocks {
