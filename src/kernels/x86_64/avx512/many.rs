@@ -203,7 +203,14 @@ fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, c
                 *sums = [broadcast(x.words[b]); 2];
             }
         }
-        add_products(q, x, b, &mut sums);
+        let groups: [&[[u8; 4]; 8]; R] = groups(x, b);
+        for (i, q) in q.iter().enumerate() {
+            let mut fours = [[0; 4]; R];
+            for (four, group) in fours.iter_mut().zip(groups) {
+                *four = group[i];
+            }
+            add_products(q, fours, &mut sums);
+        }
         for (r, totals) in local.iter_mut().enumerate() {
             let scale = _mm512_castsi512_ps(broadcast(x[r].scales[b]));
             for half in 0..2 {
@@ -242,7 +249,14 @@ fn tile_of_superblocks<
                 *sums = [broadcast(x.words[g]); 2];
             }
         }
-        add_products(q, x, g, &mut sums);
+        let groups: [&[[u8; 4]; FOURS]; R] = groups(x, g);
+        for (i, q) in q.iter().enumerate() {
+            let mut fours = [[0; 4]; R];
+            for (four, group) in fours.iter_mut().zip(groups) {
+                *four = group[i];
+            }
+            add_products(q, fours, &mut sums);
+        }
         for (products, sums) in products.iter_mut().zip(sums) {
             for half in 0..2 {
                 products[half] = _mm512_add_epi32(products[half], _mm512_mullo_epi32(sums[half], scales[half]));
@@ -272,26 +286,28 @@ fn tile_of_superblocks<
     }
 }
 
-/// Adds the products of group `g` of the weights, `q`, with `R` rows of activations to their sums.
+/// Adds the products of four weights of each output with those activations of `R` rows to their sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn add_products<const FOURS: usize, const SCALES: usize, const WORDS: usize, const R: usize>(
-    q: &[[__m512i; 2]; FOURS],
-    x: &[Part<SCALES, WORDS>; R],
+fn add_products<const R: usize>(q: &[__m512i; 2], x: [[u8; 4]; R], sums: &mut [[__m512i; 2]; R]) {
+    for (sums, x) in sums.iter_mut().zip(x) {
+        let x = broadcast(x);
+        sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
+        sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
+    }
+}
+
+/// Group `g` of the activations of each row.
+#[inline]
+fn groups<'a, const FOURS: usize, const SCALES: usize, const WORDS: usize, const R: usize>(
+    x: &[Part<'a, SCALES, WORDS>; R],
     g: usize,
-    sums: &mut [[__m512i; 2]; R],
-) {
+) -> [&'a [[u8; 4]; FOURS]; R] {
     let mut groups = [&[[0; 4]; FOURS]; R];
     for (group, x) in groups.iter_mut().zip(x) {
         *group = &x.q.as_chunks().0[g];
     }
-    for (i, q) in q.iter().enumerate() {
-        for (sums, x) in sums.iter_mut().zip(groups) {
-            let x = broadcast(x[i]);
-            sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
-            sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
-        }
-    }
+    groups
 }
 
 #[inline]
