@@ -2,9 +2,9 @@
 
 use super::{exit::Exit, output::Output};
 use crate::{
-    backend::{BackendError, Candle},
+    backend::{BackendError, Candle, default_threads},
     hub::Cache,
-    kernels::instruction_sets,
+    kernels::{Isa, instruction_sets},
     model::ARCHITECTURES,
     tensor::Dtype,
 };
@@ -25,6 +25,10 @@ struct Report {
     arch: &'static str,
     devices: Vec<Device>,
     instruction_sets: Vec<&'static str>,
+    /// Which of them the kernels use; `scalar` is slow.
+    isa: &'static str,
+    /// Threads that a model gets unless `-t` says otherwise.
+    default_threads: usize,
     /// Threads that this process may run at once.
     available_threads: usize,
     /// `None` where no home folder is known.
@@ -54,6 +58,8 @@ pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
             device("metal", Candle::metal()),
         ],
         instruction_sets: instruction_sets(),
+        isa: Isa::detect().name(),
+        default_threads: default_threads(),
         available_threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
         cache_exists: cache.as_ref().is_some_and(|cache| cache.is_dir()),
         cache,
@@ -85,12 +91,20 @@ impl Report {
         let rows = [
             ("version", format!("taper {} on {} {}", self.version, self.os, self.arch)),
             ("instructions", self.instruction_sets.join(" ")),
-            ("threads", self.available_threads.to_string()),
+            ("kernels", self.kernels_text()),
+            ("threads", format!("{} of {}", self.default_threads, self.available_threads)),
             ("cache", self.cache_text()),
             ("architectures", self.architectures.join(" ")),
             ("types", self.types.join(" ")),
         ];
         devices.chain(rows.iter().map(|(name, value)| format!("{name:<15}{value}\n"))).collect()
+    }
+
+    fn kernels_text(&self) -> String {
+        match self.isa {
+            "scalar" => "scalar: this processor has no instruction set that taper has fast kernels for".into(),
+            isa => isa.into(),
+        }
     }
 
     fn cache_text(&self) -> String {

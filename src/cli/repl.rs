@@ -22,6 +22,8 @@ pub(crate) struct Repl<'a> {
     editor: DefaultEditor,
     conversation: Conversation,
     output: &'a Output,
+    /// How often an answer was asked for again: the same seed would give the same one.
+    n_retries: u64,
     /// Whether Ctrl-C was the last thing that was typed.
     interrupted: bool,
 }
@@ -42,14 +44,15 @@ impl<'a> Repl<'a> {
         let config = Config::builder().auto_add_history(false).build();
         let editor = DefaultEditor::with_config(config)?;
         output.note(&format!("{model}; /help lists the commands, Ctrl-D leaves"));
-        Ok(Repl { editor, conversation, output, interrupted: false })
+        Ok(Repl { editor, conversation, output, n_retries: 0, interrupted: false })
     }
 
-    /// The conversation with a new question at its end; `None` when the user leaves.
+    /// The conversation with a new question at its end, and how often an answer was asked for again; `None` when the
+    /// user leaves.
     ///
     /// # Errors
     /// When the terminal fails.
-    pub(crate) fn next_turn(&mut self) -> anyhow::Result<Option<&Conversation>> {
+    pub(crate) fn next_turn(&mut self) -> anyhow::Result<Option<(&Conversation, u64)>> {
         loop {
             let text = match self.read() {
                 Ok(text) => text,
@@ -64,7 +67,7 @@ impl<'a> Repl<'a> {
             };
             self.interrupted = false;
             match self.take(&text) {
-                Line::Turn => return Ok(Some(&self.conversation)),
+                Line::Turn => return Ok(Some((&self.conversation, self.n_retries))),
                 Line::Again => {}
                 Line::Leave => return Ok(None),
             }
@@ -127,6 +130,7 @@ impl<'a> Repl<'a> {
             "/retry" => {
                 if self.conversation.messages.last().is_some_and(|message| message.role == "assistant") {
                     self.conversation.messages.pop();
+                    self.n_retries += 1;
                     return Line::Turn;
                 }
                 self.tell("there is no answer yet\n")

@@ -78,7 +78,7 @@ impl Report {
             size_bytes: 0,
             n_ctx_train: config.as_ref().ok().map(|config| config.n_ctx_train),
             types: BTreeMap::new(),
-            has_chat_template: false,
+            has_chat_template: files.template_source().is_ok_and(|template| template.is_some()),
             problem: config.err().map(|error| error.to_string()),
             metadata: Map::new(),
             tensors: None,
@@ -104,7 +104,6 @@ impl Report {
         self.format = format!("GGUF version {}", gguf.version());
         self.architecture = text("general.architecture");
         self.name = text("general.name");
-        self.has_chat_template = text("tokenizer.chat_template").is_some();
         self.metadata = gguf.metadata().iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect();
         let unsupported = gguf.tensors().find(|tensor| tensor.dtype().is_none());
         let problem = unsupported.map(|tensor| format!("the tensor `{}` is {}", tensor.name, tensor.type_name()));

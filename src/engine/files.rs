@@ -102,16 +102,23 @@ impl ModelFiles {
         }))
     }
 
+    /// The source of its chat template; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the file that should have it is damaged.
+    pub fn template_source(&self) -> Result<Option<String>, OpenError> {
+        match &self.source {
+            Source::Gguf(gguf) => Ok(gguf.metadata().str("tokenizer.chat_template")?.map(str::to_owned)),
+            Source::Safetensors(files) => super::folder::template(files.folder()),
+        }
+    }
+
     /// Its chat template; `None` if it has none.
     ///
     /// # Errors
     /// [`OpenError::Template`] if it is malformed.
     pub fn template(&self, tokenizer: &Tokenizer) -> Result<Option<ChatTemplate>, OpenError> {
-        let source = match &self.source {
-            Source::Gguf(gguf) => gguf.metadata().str("tokenizer.chat_template")?.map(str::to_owned),
-            Source::Safetensors(files) => super::folder::template(files.folder())?,
-        };
-        let Some(source) = source else { return Ok(None) };
+        let Some(source) = self.template_source()? else { return Ok(None) };
         let name = |token: Option<_>| token.map(|id| tokenizer.token_text(id)).unwrap_or_default();
         Ok(Some(ChatTemplate::new(&source, &name(tokenizer.bos()), &name(tokenizer.eos()))?))
     }

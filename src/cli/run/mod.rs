@@ -122,6 +122,12 @@ impl<'a> Session<'a> {
             None if args.dry_run => files.source().config().ok().map(|config| config.n_ctx_train),
             None => Some(files.source().config()?.n_ctx_train),
         };
+        let trained = files.source().config().ok().map(|config| config.n_ctx_train);
+        if let (Some(n_ctx), Some(trained)) = (args.compute.ctx_size, trained)
+            && n_ctx > trained
+        {
+            output.note(&format!("the model was trained for {trained} tokens; what comes after may make no sense"));
+        }
         Ok(Session { args, output, files, prompter: Prompter::new(tokenizer, template), n_ctx })
     }
 
@@ -162,9 +168,10 @@ impl<'a> Session<'a> {
     fn chat(&self) -> anyhow::Result<Exit> {
         let mut engine = self.load()?;
         let mut repl = repl::Repl::new(self.files.reference(), self.conversation(), self.output)?;
-        while let Some(conversation) = repl.next_turn()? {
+        while let Some((conversation, n_retries)) = repl.next_turn()? {
             let prompt = self.prompter.chat(conversation)?;
-            let request = self.request(prompt.tokens)?;
+            let mut request = self.request(prompt.tokens)?;
+            request.sampling.seed = request.sampling.seed.wrapping_add(n_retries);
             interrupt::reset();
             match stream::generate(&mut engine, &request, true, self.output) {
                 Ok(completion) => repl.answered(&completion),
