@@ -2,8 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use taper::kernels::vector::{self, Activation, Halves};
-use taper::kernels::{Columns, Form, Isa, Rows, Scratch, Weights, dequantize, product, quantize};
+use taper::kernels::{Columns, Form, Isa, Rows, Scratch, Weights, dequantize, product, quantize, vector};
 use taper::tensor::Dtype;
 
 /// A matrix with the bytes that make it.
@@ -185,35 +184,32 @@ fn every_instruction_set_stores_activations_alike() {
 }
 
 #[test]
-fn every_instruction_set_gives_the_same_bits_of_attention_and_activations() {
+fn every_instruction_set_gives_the_same_bits_of_norms_and_activations() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    for (n_queries, n_keys, width, stride) in [(1, 1, 16, 16), (3, 5, 64, 192), (8, 33, 128, 128), (2, 7, 72, 80)] {
-        let cache: Vec<half::f16> =
-            activations(n_keys, stride, false, &mut random).into_iter().map(half::f16::from_f32).collect();
-        let rows = Halves::new(&cache, n_keys, width, stride).unwrap();
-        let queries = activations(n_queries, width, false, &mut random);
+    for width in [1, 16, 40, 72, 896, 1000] {
+        let [x, weight] = [(); 2].map(|()| activations(1, width, false, &mut random));
         let run = |isa: Isa| {
-            let mut scores = vec![0.0; n_queries * n_keys];
-            vector::scores(isa, &queries, &rows, &mut scores);
-            let sum = vector::exp_sum(isa, &mut scores, 0.5);
-            let mut sums = queries.clone();
-            vector::mix(isa, &scores, &rows, &mut sums);
-            let mut normed = sums.clone();
-            vector::rms_norm(isa, &sums, &queries, 1e-5, &mut normed);
-            vector::gated(isa, Activation::Silu, &mut normed, &queries);
-            vector::gated(isa, Activation::GeluTanh, &mut sums, &queries);
-            [vec![sum], scores, sums, normed].concat()
+            let (mut normed, mut gate) = (x.clone(), x.iter().map(|x| 100.0 * x).collect::<Vec<_>>());
+            vector::rms_norm(isa, &x, &weight, 1e-5, &mut normed);
+            vector::gated_silu(isa, &mut gate, &weight);
+            (normed, gate)
         };
-        let expected = run(Isa::SCALAR);
+        let (normed, gate) = run(Isa::SCALAR);
         for isa in Isa::available() {
-            assert_same_bits(&run(isa), &expected, &format!("{} {n_queries} of {width}", isa.name()));
+            let (also_normed, also_gate) = run(isa);
+            assert_same_bits(&also_normed, &normed, &format!("{}, a norm of {width}", isa.name()));
+            assert_same_bits(&also_gate, &gate, &format!("{}, a gate of {width}", isa.name()));
         }
-        let mut scores = vec![0.0; n_queries * n_keys];
-        vector::scores(Isa::detect(), &queries, &rows, &mut scores);
-        for (i, score) in scores.into_iter().enumerate() {
-            let (query, key) = (&queries[i / n_keys * width..][..width], rows.row(i % n_keys));
-            let exact: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * k.to_f64()).sum();
-            assert!((f64::from(score) - exact).abs() < 1e-5, "{score}, not {exact}");
+        let root = (x.iter().map(|x| f64::from(x * x)).sum::<f64>() / width as f64 + 1e-5).sqrt();
+        for i in 0..width {
+            let (hundredfold, x, weight) = (f64::from(100.0 * x[i]), f64::from(x[i]), f64::from(weight[i]));
+            let silu = hundredfold / (1.0 + (-hundredfold).exp()) * weight;
+            assert!((f64::from(normed[i]) - x / root * weight).abs() < 1e-5, "norm of {x}: {}", normed[i]);
+            assert!(
+                (f64::from(gate[i]) - silu).abs() < 1e-6 * silu.abs() + 1e-30,
+                "gate of {hundredfold}: {}",
+                gate[i]
+            );
         }
     }
 }

@@ -256,15 +256,15 @@ impl Backend for Cpu {
         let (isa, n_rows, d_ff) = (crew.isa, residual.n_rows(), ffn.gate.weight.n_out());
         let input = Input { norm: Some(&ffn.norm), ..Input::all(residual) };
         prepared.prepare(crew, input, [&ffn.gate.weight, &ffn.up.weight].into_iter());
-        let activation = match ffn.activation {
-            Activation::Silu => vector::Activation::Silu,
+        let gated = match ffn.activation {
+            Activation::Silu => vector::gated_silu,
         };
         let mut halves = [[gate.reshape(n_rows, d_ff).columns(), up.reshape(n_rows, d_ff).columns()]];
         crew.columns(&mut halves, |desk, tile| {
             let [mut gate, mut up] = tile.columns;
             prepared.multiply(isa, desk, &ffn.gate, &mut gate);
             prepared.multiply(isa, desk, &ffn.up, &mut up);
-            (0..n_rows).for_each(|row| vector::gated(isa, activation, gate.row(row), up.row(row)));
+            (0..n_rows).for_each(|row| gated(isa, gate.row(row), up.row(row)));
         });
         prepared.prepare(crew, Input::all(gate), [&ffn.down.weight].into_iter());
         self.add_product(&ffn.down, residual);

@@ -40,7 +40,7 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
 
 /// Four outputs for `M` rows of activations, two by two because there are no more registers.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
+fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
     let [w0, w1, w2, w3] = split(rows);
     let mut totals = [_mm_setzero_ps(); M];
     for (total, x) in totals.iter_mut().zip(x) {

@@ -2,7 +2,6 @@
 //!
 //! The plan is that of AVX-512 with vectors of half the length.
 
-mod attention;
 mod blocks;
 mod dot;
 mod few;
@@ -12,8 +11,6 @@ mod superblocks;
 use super::Scratch;
 use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
-
-pub(super) use attention::{mix, scores};
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -40,7 +40,7 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
 
 /// Four outputs for `M` rows of activations.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
+fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
     let [(w0, t0), (w1, t1), (w2, t2), (w3, t3)] = split(rows);
     let mut sums = [[_mm512_setzero_ps(); 4]; M];
     for (i, w0) in w0.iter().enumerate() {

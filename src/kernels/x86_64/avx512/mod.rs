@@ -3,7 +3,6 @@
 //! Few rows: the weights of four outputs are unpacked in registers, multiplied with each row of activations, and the
 //! sums of the four transposed into one vector, which the scales of the blocks then join. Many rows: see `many`.
 
-mod attention;
 mod few;
 mod floats;
 mod many;
@@ -15,7 +14,6 @@ use super::Scratch;
 use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
 
-pub(super) use attention::{mix, scores};
 pub(super) use panel::Panel;
 
 /// From this number of rows of activations on it pays to unpack panels.
