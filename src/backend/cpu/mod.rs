@@ -22,17 +22,14 @@ use crate::{
     tensor::Tensor,
 };
 use cache::{Cache, KeysAndValues, Writer};
-use crew::Crew;
+use crew::{Crew, ROWS_PER_PIECE};
 use products::{Input, Prepared, add};
 use rope::{Rotation, Turn};
 use rows::Rows;
 use std::array;
 
-/// Query vectors that a thread takes through the cache together, so that it stays in the nearest caches meanwhile.
+/// Query vectors that a thread takes through the cache together: so many share the unpacking of a block.
 const QUERIES_PER_TILE: usize = 64;
-
-/// Rows that a thread takes at a time where each is little work.
-const ROWS_PER_PIECE: usize = 8;
 
 /// The CPU.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Loads and prefetches, the only places of these kernels that use addresses.
+//! Loads, stores and prefetches, the only places of these kernels that use addresses.
 #![expect(unsafe_code, reason = "vector loads take pointers")]
 
 use std::arch::x86_64::{
@@ -27,11 +27,14 @@ pub(super) fn load64(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Asks for the cache lines of something as large as `block` that lies `distance` bytes further.
+/// How far ahead of its use a weight is asked for, in bytes.
+const AHEAD: usize = 2048;
+
+/// Asks for the cache lines of something as large as `block` that lies [`AHEAD`] of it.
 #[inline]
 #[target_feature(enable = "sse")]
-pub(super) fn prefetch<B>(block: &B, distance: usize) {
-    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(distance);
+pub(super) fn prefetch_after<B>(block: &B) {
+    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(AHEAD);
     for line in (0..size_of::<B>()).step_by(64) {
         _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
     }
