@@ -89,7 +89,7 @@ fn widths(dtype: Dtype) -> impl Iterator<Item = usize> {
 #[test]
 fn every_instruction_set_gives_the_bits_of_the_plain_kernels() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     for dtype in Dtype::all() {
         for width in widths(dtype) {
             for (n_out, n_rows) in [(1, 1), (3, 2), (4, 1), (5, 3), (16, 5), (33, 8), (35, 17), (70, 33), (97, 1)] {
@@ -114,7 +114,7 @@ fn every_instruction_set_gives_the_bits_of_the_plain_kernels() {
 #[test]
 fn the_bits_of_a_row_do_not_depend_on_its_company_nor_on_the_division_of_outputs() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let (n_out, width, n_rows) = (67, 512, 65);
     for dtype in Dtype::all() {
         let form = Form::of(dtype);
@@ -150,7 +150,7 @@ fn products_are_those_of_the_stored_numbers() {
         let x = activations(n_rows, width, false, &mut random);
         for isa in Isa::available() {
             let data = stored(isa, Form::of(dtype), &x, width);
-            let y = multiply(isa, &matrix, &data, 0..n_out, &mut Scratch::new());
+            let y = multiply(isa, &matrix, &data, 0..n_out, &mut Scratch::default());
             for (i, y) in y.into_iter().enumerate() {
                 let (x, w) = (&x[i / n_out * width..][..width], &w[i % n_out * width..][..width]);
                 let products = || x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w));
