@@ -1,6 +1,7 @@
 //! Products for AVX2, and with `VNNI` for AVX-VNNI, which differs in its dot products only.
 //!
-//! The plan is that of AVX-512 with vectors of half the length.
+//! Any number of rows goes through the kernels for few, four at a time, as in AVX-512 with vectors of half the length:
+//! there are no panels, so weights are unpacked again for every four rows.
 
 mod blocks;
 mod dot;
