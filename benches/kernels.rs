@@ -49,7 +49,7 @@ fn line(name: &str, isa: Isa, memory: &[u8], (dtype, n_rows, n_threads): (Dtype,
     }
     let rows = Rows::new(form, width, &data);
     let mut y = vec![0f32; n_rows * SHAPE.0];
-    let mut scratches: Vec<Scratch> = (0..n_threads).map(|_| Scratch::new()).collect();
+    let mut scratches: Vec<Scratch> = (0..n_threads).map(|_| Scratch::default()).collect();
     let mut pass = |memory: &[u8]| {
         for bytes in memory.chunks_exact(matrix_bytes).take(n_matrices) {
             let weights = Weights::new(dtype, SHAPE, bytes).expect("the shape of the bytes");

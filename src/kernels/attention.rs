@@ -29,19 +29,19 @@ static LIMITS: [f32; 2 * BLOCK_LEN] = {
 
 /// Rows of one sequence at positions that follow one another, and of them the query heads that share a key head.
 #[derive(Clone, Debug)]
-pub struct Queries<'a> {
+pub(crate) struct Queries<'a> {
     /// (n_rows, stride)
-    pub data: &'a [f32],
+    pub(crate) data: &'a [f32],
     /// Floats from one row to the next.
-    pub stride: usize,
+    pub(crate) stride: usize,
     /// Which floats of a row: as many heads as share the key head.
-    pub columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
     /// Elements of a head.
-    pub head_dim: usize,
+    pub(crate) head_dim: usize,
     /// The position of the first row.
-    pub first_pos: usize,
+    pub(crate) first_pos: usize,
     /// Factor on the product of a query and a key.
-    pub scale: f32,
+    pub(crate) scale: f32,
 }
 
 impl Queries<'_> {
@@ -77,7 +77,7 @@ impl Queries<'_> {
 
 /// Memory for one thread to compute attention in.
 #[derive(Debug, Default)]
-pub struct Attention {
+pub(crate) struct Attention {
     /// The queries in tiles, (n_tiles, head_dim, tile).
     queries: Vec<f32>,
     /// Sums of weighted values, (n_queries, padded head_dim).
@@ -96,7 +96,7 @@ impl Attention {
     ///
     /// # Panics
     /// If a size does not fit another.
-    pub fn attend<'c>(&mut self, isa: Isa, queries: &Queries, cells: impl Fn(usize) -> Cells<'c>, out: Columns) {
+    pub(crate) fn attend<'c>(&mut self, isa: Isa, queries: &Queries, cells: impl Fn(usize) -> Cells<'c>, out: Columns) {
         assert!(queries.data.len().is_multiple_of(queries.stride) && queries.columns.end <= queries.stride);
         assert!(queries.columns.len().is_multiple_of(queries.head_dim), "whole heads");
         assert_eq!(
@@ -203,9 +203,7 @@ impl Attention {
         }
         self.block = unpacked;
     }
-}
 
-impl Attention {
     /// Takes `block` into the sums of a tile whose queries see `n_seen` positions of it, and asks for `next` meanwhile.
     #[inline(always)]
     fn step<L: Lanes, S: Sixteen, const N: usize>(&mut self, tile: usize, n_seen: [usize; N], block: &[S], next: &[S]) {

@@ -11,11 +11,11 @@ use bytemuck::{Pod, Zeroable};
 /// A 16-bit float at any address.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(transparent)]
-pub struct F16(pub [u8; 2]);
+pub(super) struct F16(pub(super) [u8; 2]);
 
 impl F16 {
     /// The value, which 32 bits hold exactly.
-    pub fn to_f32(self) -> f32 {
+    pub(super) fn to_f32(self) -> f32 {
         half::f16::from_le_bytes(self.0).to_f32()
     }
 }
@@ -23,88 +23,88 @@ impl F16 {
 /// 4 bits a weight: `x = d * (q - 8)`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q4_0 {
+pub(super) struct Q4_0 {
     /// The scale.
-    pub d: F16,
+    pub(super) d: F16,
     /// Byte `i` holds weight `i` in its low nibble and weight `i + 16` in its high one.
-    pub qs: [u8; 16],
+    pub(super) qs: [u8; 16],
 }
 
 /// 4 bits a weight, with an offset: `x = d * q + m`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q4_1 {
+pub(super) struct Q4_1 {
     /// The scale.
-    pub d: F16,
+    pub(super) d: F16,
     /// The offset.
-    pub m: F16,
+    pub(super) m: F16,
     /// As in [`Q4_0`].
-    pub qs: [u8; 16],
+    pub(super) qs: [u8; 16],
 }
 
 /// 5 bits a weight: `x = d * (q - 16)`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q5_0 {
+pub(super) struct Q5_0 {
     /// The scale.
-    pub d: F16,
+    pub(super) d: F16,
     /// Bit `i` of this little-endian number is the fifth, highest bit of weight `i`.
-    pub qh: [u8; 4],
+    pub(super) qh: [u8; 4],
     /// The low four bits, as in [`Q4_0`].
-    pub qs: [u8; 16],
+    pub(super) qs: [u8; 16],
 }
 
 /// 5 bits a weight, with an offset: `x = d * q + m`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q5_1 {
+pub(super) struct Q5_1 {
     /// The scale.
-    pub d: F16,
+    pub(super) d: F16,
     /// The offset.
-    pub m: F16,
+    pub(super) m: F16,
     /// As in [`Q5_0`].
-    pub qh: [u8; 4],
+    pub(super) qh: [u8; 4],
     /// The low four bits, as in [`Q4_0`].
-    pub qs: [u8; 16],
+    pub(super) qs: [u8; 16],
 }
 
 /// 8 bits a weight: `x = d * q`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q8_0 {
+pub(super) struct Q8_0 {
     /// The scale.
-    pub d: F16,
+    pub(super) d: F16,
     /// The weights in order.
-    pub qs: [i8; 32],
+    pub(super) qs: [i8; 32],
 }
 
 /// 2 bits a weight in 16 groups of 16: `x = d * scale * q - dmin * min`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q2_K {
+pub(super) struct Q2_K {
     /// Of each group the scale in the low nibble and the minimum in the high one.
-    pub scales: [u8; 16],
+    pub(super) scales: [u8; 16],
     /// Each half of the block (128 weights) takes 32 bytes; byte `i` of a half holds its weights `i`, `i + 32`,
     /// `i + 64` and `i + 96`, from the lowest two bits up.
-    pub qs: [u8; 64],
+    pub(super) qs: [u8; 64],
     /// The scale of the scales.
-    pub d: F16,
+    pub(super) d: F16,
     /// The scale of the minima.
-    pub dmin: F16,
+    pub(super) dmin: F16,
 }
 
 /// 3 bits a weight in 16 groups of 16: `x = d * scale * q`, where `q` runs from -4 to 3.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q3_K {
+pub(super) struct Q3_K {
     /// Bit `j` of byte `i` belongs to weight `32 * j + i`: where it is clear, 4 is taken from `q`.
-    pub hmask: [u8; 32],
+    pub(super) hmask: [u8; 32],
     /// The low two bits, as in [`Q2_K`].
-    pub qs: [u8; 64],
+    pub(super) qs: [u8; 64],
     /// Sixteen scales of 6 bits, see [`Q3_K::scales()`].
-    pub scales: [u8; 12],
+    pub(super) scales: [u8; 12],
     /// The scale of the scales.
-    pub d: F16,
+    pub(super) d: F16,
 }
 
 impl Q3_K {
@@ -112,7 +112,7 @@ impl Q3_K {
     ///
     /// The low four bits are the nibbles of the first 8 bytes, all low ones first; the high two bits are the bit pairs
     /// of the last 4 bytes, all lowest ones first.
-    pub fn scales(&self) -> [i8; 16] {
+    pub(super) fn scales(&self) -> [i8; 16] {
         std::array::from_fn(|group| {
             let low = self.scales[group % 8] >> (group / 8 * 4) & 15;
             let high = self.scales[8 + group % 4] >> (group / 4 * 2) & 3;
@@ -124,46 +124,46 @@ impl Q3_K {
 /// 4 bits a weight in 8 groups of 32: `x = d * scale * q - dmin * min`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q4_K {
+pub(super) struct Q4_K {
     /// The scale of the scales.
-    pub d: F16,
+    pub(super) d: F16,
     /// The scale of the minima.
-    pub dmin: F16,
+    pub(super) dmin: F16,
     /// Eight scales and eight minima of 6 bits, see [`scales_and_mins`].
-    pub scales: [u8; 12],
+    pub(super) scales: [u8; 12],
     /// Each pair of groups takes 32 bytes: the first group in the low nibbles, the second in the high ones.
-    pub qs: [u8; 128],
+    pub(super) qs: [u8; 128],
 }
 
 /// 5 bits a weight in 8 groups of 32: `x = d * scale * q - dmin * min`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q5_K {
+pub(super) struct Q5_K {
     /// The scale of the scales.
-    pub d: F16,
+    pub(super) d: F16,
     /// The scale of the minima.
-    pub dmin: F16,
+    pub(super) dmin: F16,
     /// As in [`Q4_K`].
-    pub scales: [u8; 12],
+    pub(super) scales: [u8; 12],
     /// Bit `j` of byte `i` is the fifth, highest bit of weight `i` of group `j`.
-    pub qh: [u8; 32],
+    pub(super) qh: [u8; 32],
     /// The low four bits, as in [`Q4_K`].
-    pub qs: [u8; 128],
+    pub(super) qs: [u8; 128],
 }
 
 /// 6 bits a weight in 16 groups of 16: `x = d * scale * (q - 32)`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q6_K {
+pub(super) struct Q6_K {
     /// The low four bits: each half of the block (128 weights) takes 64 bytes, its weights 0 to 63 in their low nibbles
     /// and 64 to 127 in their high ones.
-    pub ql: [u8; 128],
+    pub(super) ql: [u8; 128],
     /// The high two bits, laid out as the weights of [`Q2_K`].
-    pub qh: [u8; 64],
+    pub(super) qh: [u8; 64],
     /// The scale of each group.
-    pub scales: [i8; 16],
+    pub(super) scales: [i8; 16],
     /// The scale of the scales.
-    pub d: F16,
+    pub(super) d: F16,
 }
 
 /// The scales and the minima of the groups of a [`Q4_K`] or [`Q5_K`], each from 0 to 63.
@@ -171,7 +171,7 @@ pub struct Q6_K {
 /// The first four scales are the low six bits of bytes 0 to 3, the first four minima those of bytes 4 to 7. Of the other
 /// four, bytes 8 to 11 hold the low four bits, scales in low nibbles and minima in high ones, and the top two bits of
 /// bytes 0 to 7 are their high two bits.
-pub fn scales_and_mins(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
+pub(super) fn scales_and_mins(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     let low = |start: usize, shift: usize| {
         std::array::from_fn(|group| match group {
             0..4 => packed[start + group] & 63,

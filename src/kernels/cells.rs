@@ -12,13 +12,13 @@ use super::{
 pub const BLOCK_LEN: usize = 32;
 
 /// Elements of one head's keys and values in a block, each a float of the cache's type.
-pub fn n_cell_elements(head_dim: usize) -> usize {
+pub(crate) fn n_cell_elements(head_dim: usize) -> usize {
     BLOCK_LEN * (head_dim + head_dim.next_multiple_of(WIDTH))
 }
 
 /// One head's keys and values in a block.
 #[derive(Clone, Copy, Debug)]
-pub enum Cells<'a> {
+pub(crate) enum Cells<'a> {
     /// As bits of 16-bit floats.
     F16(&'a [u16]),
     /// As floats.
@@ -27,7 +27,7 @@ pub enum Cells<'a> {
 
 /// The same to be written.
 #[derive(Debug)]
-pub enum CellsMut<'a> {
+pub(crate) enum CellsMut<'a> {
     /// As bits of 16-bit floats.
     F16(&'a mut [u16]),
     /// As floats.
@@ -39,7 +39,7 @@ impl CellsMut<'_> {
     ///
     /// # Panics
     /// If `pos` is not in the block or the key, the value and the cells are not of one size.
-    pub fn write(&mut self, isa: Isa, pos: usize, key: &[f32], value: &[f32]) {
+    pub(crate) fn write(&mut self, isa: Isa, pos: usize, key: &[f32], value: &[f32]) {
         assert!(pos < BLOCK_LEN && key.len() == value.len(), "position {pos} of a block");
         match self {
             CellsMut::F32(cells) => {

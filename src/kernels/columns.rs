@@ -44,7 +44,7 @@ mod access {
         ///
         /// # Panics
         /// If the tile does not lie inside.
-        pub unsafe fn tile(&self, rows: Range<usize>, range: Range<usize>) -> Columns<'_> {
+        pub(in crate::kernels) unsafe fn tile(&self, rows: Range<usize>, range: Range<usize>) -> Columns<'_> {
             assert!(rows.start <= rows.end && rows.end <= self.n_rows, "rows {rows:?} of {}", self.n_rows);
             assert!(self.range.start <= range.start && range.start <= range.end && range.end <= self.range.end);
             // SAFETY: `rows` start inside the matrix or at its end.
@@ -66,7 +66,7 @@ impl<'a> Columns<'a> {
     }
 
     /// These columns for a while.
-    pub fn reborrow(&mut self) -> Columns<'_> {
+    pub(crate) fn reborrow(&mut self) -> Columns<'_> {
         Columns { range: self.range.clone(), borrow: PhantomData, ..*self }
     }
 

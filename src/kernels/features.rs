@@ -1,6 +1,7 @@
-//! What this processor can do that matters here.
+//! What this processor can do, for reports; [`super::Isa`] decides what is used.
 
-/// The instruction sets of this processor that speed up inference, as their makers name them.
+/// The instruction sets of this processor, of those that can speed up inference, as their makers name them. Kernels use
+/// some of them.
 pub fn instruction_sets() -> Vec<&'static str> {
     let mut names = Vec::new();
     #[cfg(target_arch = "x86_64")]

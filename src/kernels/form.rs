@@ -93,12 +93,12 @@ impl<'a> Rows<'a> {
     }
 
     /// The form they are in.
-    pub fn form(&self) -> Form {
+    pub(super) fn form(&self) -> Form {
         self.form
     }
 
     /// Activations in a row.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.width
     }
 
@@ -108,6 +108,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The bytes of all rows, and how many a row has.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn bytes(&self) -> (&'a [u8], usize) {
         (self.data, self.row_bytes)
     }
@@ -120,9 +121,8 @@ impl<'a> Rows<'a> {
 
 /// Stores one row of activations `x` in `form`.
 ///
-/// Quantized: symmetric to ±127 by the largest magnitude of a block, to the nearest, ties to even, as llama.cpp does. A
-/// block with an infinity or NaN gets the scale NaN, so that the fault shows; one that is zero to within 2^-100, the
-/// scale 0.
+/// Quantized: symmetric to ±127 by the largest magnitude of a block, to the nearest, ties to even. A block with an
+/// infinity or NaN gets the scale NaN, so that the fault shows; one that is zero to within 2^-100, the scale 0.
 ///
 /// # Panics
 /// If `x` is not made of whole blocks or `out` has not exactly [`Form::row_bytes`].

@@ -21,7 +21,7 @@ type Work<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 
 /// The calling thread and some workers.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -45,7 +45,7 @@ impl Pool {
     ///
     /// # Errors
     /// When the operating system gives no more threads.
-    pub fn new(n_threads: usize) -> std::io::Result<Pool> {
+    pub(crate) fn new(n_threads: usize) -> std::io::Result<Pool> {
         let n_workers = n_threads.saturating_sub(1);
         let shared = Arc::new(Shared {
             work: AtomicPtr::default(),
@@ -65,7 +65,7 @@ impl Pool {
     }
 
     /// Threads, the caller included.
-    pub fn n_threads(&self) -> usize {
+    pub(crate) fn n_threads(&self) -> usize {
         self.workers.len() + 1
     }
 
@@ -73,7 +73,7 @@ impl Pool {
     ///
     /// # Panics
     /// If a piece does.
-    pub fn each(&mut self, n_pieces: usize, piece: impl Fn(usize, usize) + Sync) {
+    pub(crate) fn each(&mut self, n_pieces: usize, piece: impl Fn(usize, usize) + Sync) {
         if self.workers.is_empty() || n_pieces <= 1 {
             return (0..n_pieces).for_each(|i| piece(0, i));
         }

@@ -28,18 +28,8 @@ impl<'a> Weights<'a> {
     }
 
     /// How the weights are stored.
-    pub fn dtype(&self) -> Dtype {
+    pub(super) fn dtype(&self) -> Dtype {
         self.dtype
-    }
-
-    /// Activations per row that go in.
-    pub fn n_in(&self) -> usize {
-        self.n_in
-    }
-
-    /// Outputs per row that come out.
-    pub fn n_out(&self) -> usize {
-        self.n_out
     }
 
     /// The stored weights of output `output`.
@@ -53,13 +43,6 @@ impl<'a> Weights<'a> {
 pub struct Scratch {
     #[cfg(target_arch = "x86_64")]
     inner: x86_64::Scratch,
-}
-
-impl Scratch {
-    /// Empty, to be filled by the first product.
-    pub fn new() -> Scratch {
-        Scratch::default()
-    }
 }
 
 /// Writes the products of `weights` with every row of `x` to `out`, whose columns say which outputs are computed.

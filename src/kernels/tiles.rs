@@ -5,31 +5,31 @@ use std::ops::Range;
 
 /// How matrices are cut into tiles.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     /// Where rows are cut, ascending; the first and the last number are the first row and the end.
-    pub rows: &'a [usize],
+    pub(crate) rows: &'a [usize],
     /// Columns of a tile; the last of a row may have fewer.
-    pub n_columns: usize,
+    pub(crate) n_columns: usize,
 }
 
 /// A piece of each matrix in a group of `N` with the same columns.
 #[derive(Debug)]
-pub struct Tile<'a, const N: usize> {
+pub(crate) struct Tile<'a, const N: usize> {
     /// Which group.
-    pub group: usize,
+    pub(crate) group: usize,
     /// Which rows of the matrices.
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// The same rows and columns of each matrix.
-    pub columns: [Columns<'a>; N],
+    pub(crate) columns: [Columns<'a>; N],
 }
 
 impl Pool {
     /// Cuts the matrices of every group alike and calls `work(thread, tile)` once for each tile.
     ///
     /// # Panics
-    /// If `cut.rows` does not ascend or a group's matrices differ in their columns.
+    /// If `cut.rows` does not ascend, `cut.n_columns` is zero, or a group's matrices differ in their columns.
     #[expect(unsafe_code, reason = "threads hold disjoint tiles of one matrix")]
-    pub fn tiles<const N: usize>(
+    pub(crate) fn tiles<const N: usize>(
         &mut self,
         groups: &mut [[Columns; N]],
         cut: Cut,
@@ -61,8 +61,11 @@ impl Pool {
 
     /// Cuts `data` into pieces of `len` and calls `work(thread, first, piece)` for each, where `first` is the index of
     /// the first element of the piece.
+    ///
+    /// # Panics
+    /// If `len` is zero.
     #[expect(unsafe_code, reason = "threads hold disjoint pieces of one slice")]
-    pub fn pieces<T: Send>(&mut self, data: &mut [T], len: usize, work: impl Fn(usize, usize, &mut [T]) + Sync) {
+    pub(crate) fn pieces<T: Send>(&mut self, data: &mut [T], len: usize, work: impl Fn(usize, usize, &mut [T]) + Sync) {
         struct Start<T>(*mut T);
         // SAFETY: it stands for the `&mut [T]` of the caller, of which each thread gets other elements.
         unsafe impl<T: Send> Sync for Start<T> {}

@@ -2,8 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use taper::kernels::vector::{self, Activation, Halves};
-use taper::kernels::{Columns, Form, Isa, Rows, Scratch, Weights, dequantize, product, quantize};
+use taper::kernels::{Columns, Form, Isa, Rows, Scratch, Weights, dequantize, product, quantize, vector};
 use taper::tensor::Dtype;
 
 /// A matrix with the bytes that make it.
@@ -90,7 +89,7 @@ fn widths(dtype: Dtype) -> impl Iterator<Item = usize> {
 #[test]
 fn every_instruction_set_gives_the_bits_of_the_plain_kernels() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     for dtype in Dtype::all() {
         for width in widths(dtype) {
             for (n_out, n_rows) in [(1, 1), (3, 2), (4, 1), (5, 3), (16, 5), (33, 8), (35, 17), (70, 33), (97, 1)] {
@@ -115,7 +114,7 @@ fn every_instruction_set_gives_the_bits_of_the_plain_kernels() {
 #[test]
 fn the_bits_of_a_row_do_not_depend_on_its_company_nor_on_the_division_of_outputs() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let (n_out, width, n_rows) = (67, 512, 65);
     for dtype in Dtype::all() {
         let form = Form::of(dtype);
@@ -124,7 +123,7 @@ fn the_bits_of_a_row_do_not_depend_on_its_company_nor_on_the_division_of_outputs
         for isa in Isa::available() {
             let data = stored(isa, form, &x, width);
             let whole = multiply(isa, &matrix, &data, 0..n_out, &mut scratch);
-            for n in [1, 2, 3, 7, 8, 16, 31, 64] {
+            for n in [1, 2, 3, 4, 5, 7, 8, 16, 31, 64] {
                 let part = multiply(isa, &matrix, &data[..n * form.row_bytes(width)], 0..n_out, &mut scratch);
                 assert_same_bits(&part, &whole[..n * n_out], &format!("{} {dtype}, {n} rows", isa.name()));
             }
@@ -151,7 +150,7 @@ fn products_are_those_of_the_stored_numbers() {
         let x = activations(n_rows, width, false, &mut random);
         for isa in Isa::available() {
             let data = stored(isa, Form::of(dtype), &x, width);
-            let y = multiply(isa, &matrix, &data, 0..n_out, &mut Scratch::new());
+            let y = multiply(isa, &matrix, &data, 0..n_out, &mut Scratch::default());
             for (i, y) in y.into_iter().enumerate() {
                 let (x, w) = (&x[i / n_out * width..][..width], &w[i % n_out * width..][..width]);
                 let products = || x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w));
@@ -185,35 +184,32 @@ fn every_instruction_set_stores_activations_alike() {
 }
 
 #[test]
-fn every_instruction_set_gives_the_same_bits_of_attention_and_activations() {
+fn every_instruction_set_gives_the_same_bits_of_norms_and_activations() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    for (n_queries, n_keys, width, stride) in [(1, 1, 16, 16), (3, 5, 64, 192), (8, 33, 128, 128), (2, 7, 72, 80)] {
-        let cache: Vec<half::f16> =
-            activations(n_keys, stride, false, &mut random).into_iter().map(half::f16::from_f32).collect();
-        let rows = Halves::new(&cache, n_keys, width, stride).unwrap();
-        let queries = activations(n_queries, width, false, &mut random);
+    for width in [1, 16, 40, 72, 896, 1000] {
+        let [x, weight] = [(); 2].map(|()| activations(1, width, false, &mut random));
         let run = |isa: Isa| {
-            let mut scores = vec![0.0; n_queries * n_keys];
-            vector::scores(isa, &queries, &rows, &mut scores);
-            let sum = vector::exp_sum(isa, &mut scores, 0.5);
-            let mut sums = queries.clone();
-            vector::mix(isa, &scores, &rows, &mut sums);
-            let mut normed = sums.clone();
-            vector::rms_norm(isa, &sums, &queries, 1e-5, &mut normed);
-            vector::gated(isa, Activation::Silu, &mut normed, &queries);
-            vector::gated(isa, Activation::GeluTanh, &mut sums, &queries);
-            [vec![sum], scores, sums, normed].concat()
+            let (mut normed, mut gate) = (x.clone(), x.iter().map(|x| 100.0 * x).collect::<Vec<_>>());
+            vector::rms_norm(isa, &x, &weight, 1e-5, &mut normed);
+            vector::gated_silu(isa, &mut gate, &weight);
+            (normed, gate)
         };
-        let expected = run(Isa::SCALAR);
+        let (normed, gate) = run(Isa::SCALAR);
         for isa in Isa::available() {
-            assert_same_bits(&run(isa), &expected, &format!("{} {n_queries} of {width}", isa.name()));
+            let (also_normed, also_gate) = run(isa);
+            assert_same_bits(&also_normed, &normed, &format!("{}, a norm of {width}", isa.name()));
+            assert_same_bits(&also_gate, &gate, &format!("{}, a gate of {width}", isa.name()));
         }
-        let mut scores = vec![0.0; n_queries * n_keys];
-        vector::scores(Isa::detect(), &queries, &rows, &mut scores);
-        for (i, score) in scores.into_iter().enumerate() {
-            let (query, key) = (&queries[i / n_keys * width..][..width], rows.row(i % n_keys));
-            let exact: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * k.to_f64()).sum();
-            assert!((f64::from(score) - exact).abs() < 1e-5, "{score}, not {exact}");
+        let root = (x.iter().map(|x| f64::from(x * x)).sum::<f64>() / width as f64 + 1e-5).sqrt();
+        for i in 0..width {
+            let (hundredfold, x, weight) = (f64::from(100.0 * x[i]), f64::from(x[i]), f64::from(weight[i]));
+            let silu = hundredfold / (1.0 + (-hundredfold).exp()) * weight;
+            assert!((f64::from(normed[i]) - x / root * weight).abs() < 1e-5, "norm of {x}: {}", normed[i]);
+            assert!(
+                (f64::from(gate[i]) - silu).abs() < 1e-6 * silu.abs() + 1e-30,
+                "gate of {hundredfold}: {}",
+                gate[i]
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum CacheType {
     /// As 16-bit floats.
     #[default]
     F16,
-    /// As 32-bit floats, which takes twice the room and changes results by less than quantized weights do.
+    /// As 32-bit floats: twice the room, and what it changes is less than what quantizing the weights changed.
     F32,
 }
 

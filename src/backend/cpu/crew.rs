@@ -9,6 +9,9 @@ const TILES_PER_THREAD: usize = 8;
 /// Outputs of a tile are a multiple of this, so that kernels work on whole panels.
 const PANEL: usize = 64;
 
+/// Rows that a thread takes at a time where each is little work: fewer are not worth waking a thread for.
+pub(super) const ROWS_PER_PIECE: usize = 8;
+
 /// Threads and the instruction set that they use.
 #[derive(Debug)]
 pub(super) struct Crew {

@@ -22,17 +22,14 @@ use crate::{
     tensor::Tensor,
 };
 use cache::{Cache, KeysAndValues, Writer};
-use crew::Crew;
+use crew::{Crew, ROWS_PER_PIECE};
 use products::{Input, Prepared, add};
 use rope::{Rotation, Turn};
 use rows::Rows;
 use std::array;
 
-/// Query vectors that a thread takes through the cache together, so that it stays in the nearest caches meanwhile.
+/// Query vectors that a thread takes through the cache together: so many share the unpacking of a block.
 const QUERIES_PER_TILE: usize = 64;
-
-/// Rows that a thread takes at a time where each is little work.
-const ROWS_PER_PIECE: usize = 8;
 
 /// The CPU.
 #[derive(Debug)]
@@ -256,15 +253,15 @@ impl Backend for Cpu {
         let (isa, n_rows, d_ff) = (crew.isa, residual.n_rows(), ffn.gate.weight.n_out());
         let input = Input { norm: Some(&ffn.norm), ..Input::all(residual) };
         prepared.prepare(crew, input, [&ffn.gate.weight, &ffn.up.weight].into_iter());
-        let activation = match ffn.activation {
-            Activation::Silu => vector::Activation::Silu,
+        let gated = match ffn.activation {
+            Activation::Silu => vector::gated_silu,
         };
         let mut halves = [[gate.reshape(n_rows, d_ff).columns(), up.reshape(n_rows, d_ff).columns()]];
         crew.columns(&mut halves, |desk, tile| {
             let [mut gate, mut up] = tile.columns;
             prepared.multiply(isa, desk, &ffn.gate, &mut gate);
             prepared.multiply(isa, desk, &ffn.up, &mut up);
-            (0..n_rows).for_each(|row| vector::gated(isa, activation, gate.row(row), up.row(row)));
+            (0..n_rows).for_each(|row| gated(isa, gate.row(row), up.row(row)));
         });
         prepared.prepare(crew, Input::all(gate), [&ffn.down.weight].into_iter());
         self.add_product(&ffn.down, residual);

@@ -2,16 +2,13 @@
 
 use super::{
     Cpu, Matrix,
-    crew::{Crew, Desk},
+    crew::{Crew, Desk, ROWS_PER_PIECE},
     rows::{AlignedBytes, Rows},
 };
 use crate::{
     backend::{Linear, Norm},
     kernels::{self, Columns, Form, Isa, vector},
 };
-
-/// Rows that a thread prepares at a time: fewer are not worth waking a thread for.
-const ROWS_PER_PIECE: usize = 8;
 
 /// Rows that go into products.
 #[derive(Clone, Copy)]

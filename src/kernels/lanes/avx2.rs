@@ -23,7 +23,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn splat(x: f32) -> Avx2 {
-        // SAFETY: the type is used inside `run` alone, whose caller has the features; so in all functions below.
+        // SAFETY: the type is used inside `run` alone, which is called where the features are; so in all functions below.
         let x = unsafe { _mm256_set1_ps(x) };
         Avx2(x, x)
     }

@@ -24,7 +24,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn splat(x: f32) -> Avx512 {
-        // SAFETY: the type is used inside `run` alone, whose caller has the features; so in all functions below.
+        // SAFETY: the type is used inside `run` alone, which is called where the features are; so in all functions below.
         Avx512(unsafe { _mm512_set1_ps(x) })
     }
 

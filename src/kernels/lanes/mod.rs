@@ -23,7 +23,7 @@ pub(super) struct Line(pub(super) [f32; WIDTH]);
 /// Sixteen floats in registers. Implementations and what calls them are always inlined, so that the caller's
 /// instruction set is theirs.
 pub(super) trait Lanes: Copy {
-    /// How many pairs of `Self` fit into registers beside what a product needs besides its sums; a power of two.
+    /// Queries whose sums, two of `Self` each, stay in registers with all else that their products need; a power of two.
     const PAIRS: usize;
 
     fn splat(x: f32) -> Self;

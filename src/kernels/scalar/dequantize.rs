@@ -1,7 +1,7 @@
-//! Plain arithmetic on blocks: the fallback of every processor and the oracle of the fast kernels.
+//! The values of stored weights.
 //!
-//! Never optimised. Each function states, for weight `i` of a block, where its bits lie and what they are multiplied
-//! with, in the order of operations that every other implementation of these formats has: results agree to the bit.
+//! Each function states, for weight `i` of a block, where its bits lie and what they are multiplied with, in the order of
+//! operations that every other implementation of these formats has: results agree to the bit.
 
 use crate::kernels::block::{F16, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, scales_and_mins};
 use crate::tensor::Dtype;

@@ -1,9 +1,9 @@
-//! Loads and prefetches, the only places of these kernels that use addresses.
+//! Loads, stores and prefetches, the only places of these kernels that use addresses.
 #![expect(unsafe_code, reason = "vector loads take pointers")]
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
-    _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512, _mm512_storeu_ps,
+    __m128, __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
+    _mm256_loadu_si256, _mm512_loadu_si512, _mm512_storeu_ps,
 };
 
 #[inline]
@@ -27,11 +27,14 @@ pub(super) fn load64(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Asks for the cache lines of something as large as `block` that lies `distance` bytes further.
+/// How far ahead of its use a weight is asked for, in bytes.
+const AHEAD: usize = 2048;
+
+/// Asks for the cache lines of something as large as `block` that lies [`AHEAD`] of it.
 #[inline]
 #[target_feature(enable = "sse")]
-pub(super) fn prefetch<B>(block: &B, distance: usize) {
-    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(distance);
+pub(super) fn prefetch_after<B>(block: &B) {
+    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(AHEAD);
     for line in (0..size_of::<B>()).step_by(64) {
         _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
     }
@@ -53,12 +56,4 @@ pub(super) fn floats(x: __m128) -> [f32; 4] {
 pub(super) fn store64(x: __m512, lanes: &mut [f32; 16]) {
     // SAFETY: `lanes` has room for the 64 bytes that are written.
     unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), x) }
-}
-
-/// Writes the eight lanes of `x`.
-#[inline]
-#[target_feature(enable = "avx")]
-pub(super) fn store32(x: __m256, lanes: &mut [f32; 8]) {
-    // SAFETY: `lanes` has room for the 32 bytes that are written.
-    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), x) }
 }

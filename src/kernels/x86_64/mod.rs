@@ -11,7 +11,6 @@ mod scales;
 mod words;
 
 use super::isa::{Isa, Level};
-use super::vector::{Halves, plain};
 use super::{Columns, Rows, Weights, scalar};
 use std::arch::x86_64::*;
 
@@ -39,29 +38,5 @@ pub(super) fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scrat
         Level::AvxVnni => unsafe { avx2::product::<true>(weights, x, out, scratch) },
         // SAFETY: the same.
         Level::Avx512 => unsafe { avx512::product(weights, x, out, scratch) },
-    }
-}
-
-/// See [`super::vector::scores`]; keys are as wide as a multiple of 16.
-#[expect(unsafe_code, reason = "calls into functions of an instruction set")]
-pub(super) fn scores(isa: Isa, queries: &[f32], keys: &Halves, out: &mut [f32]) {
-    match isa.level() {
-        Level::Scalar => plain::scores(queries, keys, out),
-        // SAFETY: an `Isa` of this level exists only where the processor has its features.
-        Level::Avx2 | Level::AvxVnni => unsafe { avx2::scores(queries, keys, out) },
-        // SAFETY: the same.
-        Level::Avx512 => unsafe { avx512::scores(queries, keys, out) },
-    }
-}
-
-/// See [`super::vector::mix`]; values are as wide as a multiple of 16.
-#[expect(unsafe_code, reason = "calls into functions of an instruction set")]
-pub(super) fn mix(isa: Isa, weights: &[f32], values: &Halves, sums: &mut [f32]) {
-    match isa.level() {
-        Level::Scalar => plain::mix(weights, values, sums),
-        // SAFETY: an `Isa` of this level exists only where the processor has its features.
-        Level::Avx2 | Level::AvxVnni => unsafe { avx2::mix(weights, values, sums) },
-        // SAFETY: the same.
-        Level::Avx512 => unsafe { avx512::mix(weights, values, sums) },
     }
 }

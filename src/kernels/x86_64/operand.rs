@@ -42,7 +42,8 @@ impl<'a> Operand<'a> {
 /// - for blocks of 32 with an offset, four times the offset's part of the sum of products, as i32;
 /// - for blocks of 32 with a minimum, four times the sum of activations, as f32;
 /// - for superblocks, 16 i16 (two entries): for groups of 32 with minima, eight zeros and eight sums of 32; for groups of
-///   16 with minima, the sums of 16; for those with an offset, the sums times -16 (Q6_K) or -4 (Q3_K).
+///   16 with minima, the sums of 16; for those with an offset, the sums times -4 (Q3_K) or -16 (Q6_K: half of its
+///   offset, since all of it could exceed 16 bits; the kernels double the product).
 pub(super) fn prepare(dtype: Dtype, x: &Rows, sums: &mut Vec<[u8; 16]>) {
     sums.clear();
     for row in 0..x.n_rows() {
@@ -75,7 +76,8 @@ pub(super) fn sums_of_16<'a>(x: &Rows<'a>, row: usize) -> &'a [[u8; 2]] {
     }
 }
 
-fn sums_of_32(sums: &[[u8; 2]]) -> impl Iterator<Item = i16> {
+/// The sums of 32 activations of the sums of 16.
+pub(super) fn sums_of_32(sums: &[[u8; 2]]) -> impl Iterator<Item = i16> {
     sums.as_chunks().0.iter().map(|&[a, b]| i16::from_le_bytes(a) + i16::from_le_bytes(b))
 }
 

@@ -1,6 +1,6 @@
 //! What products with many rows of activations need of them beside the quantized values.
 
-use super::operand::sums_of_16;
+use super::operand::{sums_of_16, sums_of_32};
 use crate::kernels::Rows;
 use crate::tensor::Dtype;
 
@@ -32,7 +32,7 @@ pub(super) fn prepare(dtype: Dtype, x: &Rows, words: &mut Words) {
     for row in 0..x.n_rows() {
         let sums = sums_of_16(x, row);
         let of_16 = || sums.iter().map(|&sum| i16::from_le_bytes(sum));
-        let of_32 = || sums.as_chunks::<2>().0.iter().map(|&[a, b]| i16::from_le_bytes(a) + i16::from_le_bytes(b));
+        let of_32 = || sums_of_32(sums);
         let offset = |sum: i16, offset: i32| (i32::from(sum) * -offset).to_le_bytes();
         let words = &mut words.words;
         match dtype {

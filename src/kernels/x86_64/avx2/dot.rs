@@ -13,7 +13,7 @@ use std::arch::x86_64::*;
 pub(super) fn bytes<const VNNI: bool>(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
     if VNNI {
         let mut sum = sum;
-        // SAFETY: `VNNI` is set only where the processor has AVX-VNNI; nothing but `sum` changes.
+        // SAFETY: `VNNI` is set only by `x86_64::product` for an `Isa` with AVX-VNNI; nothing but `sum` changes.
         unsafe {
             asm!("{{vex}} vpdpbusd {0}, {1}, {2}", inout(ymm_reg) sum, in(ymm_reg) a, in(ymm_reg) b,
                 options(pure, nomem, nostack, preserves_flags));
@@ -30,7 +30,7 @@ pub(super) fn bytes<const VNNI: bool>(sum: __m256i, a: __m256i, b: __m256i) -> _
 pub(super) fn words<const VNNI: bool>(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
     if VNNI {
         let mut sum = sum;
-        // SAFETY: `VNNI` is set only where the processor has AVX-VNNI; nothing but `sum` changes.
+        // SAFETY: `VNNI` is set only by `x86_64::product` for an `Isa` with AVX-VNNI; nothing but `sum` changes.
         unsafe {
             asm!("{{vex}} vpdpwssd {0}, {1}, {2}", inout(ymm_reg) sum, in(ymm_reg) a, in(ymm_reg) b,
                 options(pure, nomem, nostack, preserves_flags));

@@ -3,7 +3,7 @@
 use super::superblocks::Superblock;
 use super::{blocks, dot, superblocks};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
-use crate::kernels::x86_64::memory::{load16, load32, prefetch};
+use crate::kernels::x86_64::memory::{load16, load32, prefetch_after};
 use crate::kernels::x86_64::operand::{Block, Operand};
 use crate::kernels::x86_64::quad::{
     ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
@@ -13,9 +13,6 @@ use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-
-/// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
 
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -102,7 +99,7 @@ fn superblock<const VNNI: bool, B: Block, const M: usize>(
     block: &B,
     x: &[(&[u8; 256], &[[u8; 16]; 2]); M],
 ) -> [(__m256i, __m256i); M] {
-    prefetch(block, AHEAD);
+    prefetch_after(block);
     let Superblock { q, scales, factors } = superblocks::unpack(block);
     let mut parts = [(_mm256_setzero_si256(), _mm256_setzero_si256()); M];
     for (part, (x, sums)) in parts.iter_mut().zip(x) {
@@ -156,7 +153,7 @@ fn four_of_blocks<const VNNI: bool, B: Block, const M: usize>(rows: &[&[B]; 4], 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn block<const VNNI: bool, B: Block, const M: usize>(block: &B, x: &[&[u8; 32]; M]) -> [__m256i; M] {
-    prefetch(block, AHEAD);
+    prefetch_after(block);
     let q = blocks::unpack(block);
     let mut products = [_mm256_setzero_si256(); M];
     for (product, x) in products.iter_mut().zip(x) {

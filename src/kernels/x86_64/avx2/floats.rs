@@ -5,15 +5,12 @@
 use crate::kernels::x86_64::floats::{
     BF16, Element, F16, F32, add_quarters, elements_of, padded, rows_of, split, tiles,
 };
-use crate::kernels::x86_64::memory::{load16, load32, prefetch};
+use crate::kernels::x86_64::memory::{load16, load32, prefetch_after};
 use crate::kernels::x86_64::quad::store;
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-
-/// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
 
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -40,7 +37,7 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
 
 /// Four outputs for `M` rows of activations, two by two because there are no more registers.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
+fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
     let [w0, w1, w2, w3] = split(rows);
     let mut totals = [_mm_setzero_ps(); M];
     for (total, x) in totals.iter_mut().zip(x) {
@@ -57,8 +54,8 @@ pub(super) fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]
 fn two_outputs<E: Element>([(w0, t0), (w1, t1)]: [(&[[E; 16]], &[E]); 2], x: &[[u8; 64]]) -> [__m128; 2] {
     let mut sums = [[_mm256_setzero_ps(); 2]; 2];
     for ((w0, w1), x) in w0.iter().zip(w1).zip(x) {
-        prefetch(w0, AHEAD);
-        prefetch(w1, AHEAD);
+        prefetch_after(w0);
+        prefetch_after(w1);
         sums = add_products([w0, w1], x, sums);
     }
     if !t0.is_empty() {

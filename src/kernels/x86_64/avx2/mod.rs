@@ -1,8 +1,8 @@
 //! Products for AVX2, and with `VNNI` for AVX-VNNI, which differs in its dot products only.
 //!
-//! The plan is that of AVX-512 with vectors of half the length.
+//! Any number of rows goes through the kernels for few, four at a time, as in AVX-512 with vectors of half the length:
+//! there are no panels, so weights are unpacked again for every four rows.
 
-mod attention;
 mod blocks;
 mod dot;
 mod few;
@@ -12,8 +12,6 @@ mod superblocks;
 use super::Scratch;
 use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
-
-pub(super) use attention::{mix, scores};
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -1,4 +1,4 @@
-//! Products with few rows of activations: each weight is unpacked in registers, once for two rows.
+//! Products with few rows of activations: each weight is unpacked in registers, once for up to two rows.
 //!
 //! Four outputs go side by side, one from each quarter of the range, so that memory is read in four long streams and the
 //! sums of the four fill a vector when they are added up.
@@ -6,7 +6,7 @@
 use super::superblocks::Superblock;
 use super::{pairs, superblocks};
 use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
-use crate::kernels::x86_64::memory::{load32, load64, prefetch};
+use crate::kernels::x86_64::memory::{load32, load64, prefetch_after};
 use crate::kernels::x86_64::operand::{Block, Operand};
 use crate::kernels::x86_64::quad::{
     ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
@@ -17,8 +17,6 @@ use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
 
-/// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, sums: &[[u8; 16]]) {
@@ -109,7 +107,7 @@ fn superblock<B: Block, const M: usize>(
     x: &[(&[u8; 256], &[[u8; 16]; 2]); M],
     scale_lanes: &[__m512i; 4],
 ) -> [(__m512i, __m256i); M] {
-    prefetch(block, AHEAD);
+    prefetch_after(block);
     let Superblock { q, scales, factors } = superblocks::unpack(block);
     let mut parts = [(_mm512_setzero_si512(), _mm256_setzero_si256()); M];
     for (part, (x, sums)) in parts.iter_mut().zip(x) {
@@ -171,7 +169,7 @@ fn four_of_pairs<B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 fn pair<B: Block, const M: usize>(a: &B, b: &B, x: &[(&[u8; 64], &[[u8; 16]; 2]); M]) -> [__m512i; M] {
-    prefetch(a, AHEAD);
+    prefetch_after(a);
     let q = pairs::unpack(a, b);
     let mut products = [_mm512_setzero_si512(); M];
     for (product, (x, _)) in products.iter_mut().zip(x) {

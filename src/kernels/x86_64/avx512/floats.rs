@@ -5,15 +5,12 @@
 use crate::kernels::x86_64::floats::{
     BF16, Element, F16, F32, add_quarters, elements_of, padded, rows_of, split, tiles,
 };
-use crate::kernels::x86_64::memory::{load32, load64, prefetch};
+use crate::kernels::x86_64::memory::{load32, load64, prefetch_after};
 use crate::kernels::x86_64::quad::store;
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::cast_ref;
 use std::arch::x86_64::*;
-
-/// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
 
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -40,14 +37,14 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
 
 /// Four outputs for `M` rows of activations.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
+fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
     let [(w0, t0), (w1, t1), (w2, t2), (w3, t3)] = split(rows);
     let mut sums = [[_mm512_setzero_ps(); 4]; M];
     for (i, w0) in w0.iter().enumerate() {
-        prefetch(w0, AHEAD);
-        prefetch(&w1[i], AHEAD);
-        prefetch(&w2[i], AHEAD);
-        prefetch(&w3[i], AHEAD);
+        prefetch_after(w0);
+        prefetch_after(&w1[i]);
+        prefetch_after(&w2[i]);
+        prefetch_after(&w3[i]);
         add_products([w0, &w1[i], &w2[i], &w3[i]], x, i, &mut sums);
     }
     if !t0.is_empty() {

@@ -43,10 +43,10 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Sc
         let n_panels = TURNS.min((n - first).div_ceil(OUTPUTS));
         scratch.totals.clear();
         scratch.totals.resize(n_panels * n_rows, [_mm512_setzero_ps(); 2]);
-        for k in (0..weights.n_in()).step_by(DEPTH) {
+        for k in (0..x.width()).step_by(DEPTH) {
             for (turn, totals) in scratch.totals.chunks_exact_mut(n_rows).enumerate() {
                 let rows = blocks_of::<B>(weights, &out, first + turn * OUTPUTS);
-                let n_blocks = DEPTH.min(weights.n_in() - k) / B::DTYPE.block_len();
+                let n_blocks = DEPTH.min(x.width() - k) / B::DTYPE.block_len();
                 panel.fill(&rows, k / B::DTYPE.block_len(), n_blocks);
                 multiply::<B>(panel, &Source::new(x, &scratch.words, k), totals);
             }
@@ -164,7 +164,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The first `N` words. (After the last of a row others follow, or padding; they are not used.)
+/// The first `N` words. There always are as many: after the last of a row come others, or padding, which are not used.
 #[inline]
 fn start_of<const N: usize>(words: &[[u8; 4]]) -> [[u8; 4]; N] {
     words.first_chunk().copied().unwrap_or([[0; 4]; N])

@@ -3,7 +3,6 @@
 //! Few rows: the weights of four outputs are unpacked in registers, multiplied with each row of activations, and the
 //! sums of the four transposed into one vector, which the scales of the blocks then join. Many rows: see `many`.
 
-mod attention;
 mod few;
 mod floats;
 mod many;
@@ -15,11 +14,12 @@ use super::Scratch;
 use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
 
-pub(super) use attention::{mix, scores};
 pub(super) use panel::Panel;
 
-/// From this number of rows of activations on it pays to unpack panels.
-const MANY: usize = 4;
+/// From how many rows of activations on it pays to unpack panels. With blocks of 32, four rows are faster two by two.
+const fn many(form: Form) -> usize {
+    if matches!(form, Form::Q8Block32) { 5 } else { 4 }
+}
 
 /// See [`crate::kernels::product`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -27,7 +27,7 @@ pub(in crate::kernels) fn product(weights: &Weights, x: &Rows, out: Columns, scr
     if x.form() == Form::F32 {
         return floats::product(weights, x, out);
     }
-    if x.n_rows() >= MANY {
+    if x.n_rows() >= many(x.form()) {
         return many::product(weights, x, out, scratch);
     }
     prepare(weights.dtype(), x, &mut scratch.sums);

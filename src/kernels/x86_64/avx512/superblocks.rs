@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 /// The integers of a superblock.
 #[derive(Clone, Copy)]
 pub(super) struct Superblock {
-    /// The weights plus [`offset`].
+    /// The weights, of Q3_K plus 4 and of Q6_K plus 32.
     pub(super) q: [__m512i; 4],
     /// The scale of each group as i16: 8 or 16 of them, then unused lanes.
     pub(super) scales: __m512i,
