@@ -32,7 +32,7 @@ pub(crate) struct ComputeArgs {
     /// Threads on the CPU [default: physical cores]
     #[arg(short, long, value_name = "N", value_parser = positive, help_heading = "Compute")]
     threads: Option<usize>,
-    /// Where to compute: auto, cpu, cuda[:N] or metal
+    /// Where to compute: auto, cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceChoice::from_str)]
     #[arg(help_heading = "Compute")]
     device: DeviceChoice,

@@ -6,7 +6,7 @@ use crate::kernels::{Columns, Form, Rows, Weights};
 use crate::tensor::Dtype;
 use std::mem::offset_of;
 
-/// See [`crate::kernels::product`].
+/// See [`crate::kernels::product()`].
 pub(in crate::kernels) fn product(weights: &Weights, x: &Rows, mut out: Columns) {
     for row in 0..x.n_rows() {
         let first = out.range().start;

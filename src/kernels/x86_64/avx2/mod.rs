@@ -13,7 +13,7 @@ use super::Scratch;
 use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
 
-/// See [`crate::kernels::product`].
+/// See [`crate::kernels::product()`].
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::kernels) fn product<const VNNI: bool>(weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
     if x.form() == Form::F32 {

@@ -21,7 +21,7 @@ const fn many(form: Form) -> usize {
     if matches!(form, Form::Q8Block32) { 5 } else { 4 }
 }
 
-/// See [`crate::kernels::product`].
+/// See [`crate::kernels::product()`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::kernels) fn product(weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
     if x.form() == Form::F32 {
