@@ -28,6 +28,8 @@ pub(crate) struct Corpus {
     macros: HashMap<String, Vec<String>>,
     pub(crate) topics: Vec<Topic>,
     systems: Vec<String>,
+    /// Words that may stand for each other.
+    synonyms: Vec<Vec<String>>,
     paragraphs: Vec<String>,
 }
 
@@ -37,7 +39,8 @@ impl Corpus {
     /// # Errors
     /// A line that is none of the kinds which the head of the file explains, or a topic without an answer.
     pub(crate) fn parse(help: &[&str], prose: &str) -> Result<Self> {
-        let (mut macros, mut topics, mut systems) = (HashMap::new(), Vec::new(), Vec::new());
+        let (mut macros, mut topics) = (HashMap::new(), Vec::new());
+        let (mut systems, mut synonyms) = (Vec::new(), Vec::new());
         for block in help.iter().flat_map(|text| text.split("\n\n")) {
             let mut topic = Topic { weight: 1.0, questions: vec![], held_out: vec![], answer: String::new() };
             for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -48,8 +51,9 @@ impl Corpus {
                     ("A:", text) if topic.answer.is_empty() => topic.answer = text.to_owned(),
                     ("A:", text) => topic.answer = format!("{}\n{text}", topic.answer),
                     ("S:", text) => systems.push(text.to_owned()),
+                    ("Y:", text) => synonyms.push(text.split(' ').map(str::to_owned).collect()),
                     (name, text) if name.starts_with('$') => define(&mut macros, name, text),
-                    _ => bail!("expected `Q:`, `T:`, `A:`, `W:`, `S:` or `$name =`, found `{line}`"),
+                    _ => bail!("expected `Q:`, `T:`, `A:`, `W:`, `S:`, `Y:` or `$name =`, found `{line}`"),
                 }
             }
             match (topic.questions.is_empty(), topic.answer.is_empty()) {
@@ -64,7 +68,7 @@ impl Corpus {
             define(&mut macros, name, text);
         }
         let paragraphs = paragraphs.into_iter().map(str::to_owned).collect();
-        Ok(Self { macros, topics, systems, paragraphs })
+        Ok(Self { macros, topics, systems, synonyms, paragraphs })
     }
 
     /// Draws a topic, and a question to it as someone might type it.
@@ -119,19 +123,28 @@ impl Corpus {
         macros
     }
 
-    /// Politeness, case, punctuation, missing words and slips of the finger.
+    /// Sometimes another word for `word`.
+    fn synonym(&self, word: &str, rng: &mut ChaCha8Rng) -> String {
+        let group = self.synonyms.iter().find(|group| group.iter().any(|other| other == word));
+        match group.and_then(|group| group.choose(rng)) {
+            Some(other) if rng.random_bool(0.25) => other.clone(),
+            _ => word.to_owned(),
+        }
+    }
+
+    /// Politeness, synonyms, case, punctuation, missing words and slips of the finger.
     fn spoil(&self, question: &str, rng: &mut ChaCha8Rng) -> String {
         let mut text = question.to_owned();
         if rng.random_bool(0.12) {
             text = self.expand(&format!("$before {text}"), rng);
         }
-        if rng.random_bool(0.2) {
-            let words = text.split(' ').collect::<Vec<_>>();
-            let drop = rng.random_range(0..words.len());
-            if words.len() > 3 && SMALL_WORDS.contains(&words[drop]) {
-                text = [&words[..drop], &words[drop + 1..]].concat().join(" ");
-            }
+        let mut words = text.split(' ').map(|word| self.synonym(word, rng)).collect::<Vec<_>>();
+        let drop = rng.random_range(0..words.len());
+        let droppable = words.len() > 3 && SMALL_WORDS.contains(&words[drop].as_str()) || words.len() > 6;
+        if droppable && rng.random_bool(0.2) {
+            words.remove(drop);
         }
+        text = if words.len() > 3 { words.join(" ") } else { text };
         if rng.random_bool(0.25) {
             (0..rng.random_range(1..3)).for_each(|_| slip(&mut text, rng));
         }

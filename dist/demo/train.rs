@@ -33,13 +33,15 @@ use vocabulary::{IM_END, Vocabulary};
 /// Tells candle to use one thread for an operation.
 const ONE_THREAD: &str = "RAYON_NUM_THREADS";
 const SEED: u64 = 1;
-const N_STEPS: usize = 1000;
+const N_STEPS: usize = 1200;
 /// Rows in a step, on average.
 const N_ROWS: usize = 56;
 /// Rows are drawn for so many steps at once, so that those of a length can stand together.
 const N_AHEAD: usize = 16;
 /// A step is computed in this many pieces at once, whatever the machine, so that sums do not depend on it.
 const N_PIECES: usize = 2;
+/// Questions drawn anew to measure with.
+const N_FRESH: usize = 480;
 const PEAK_RATE: f64 = 1.5e-3;
 
 /// Questions for the samples at the end.
@@ -232,6 +234,14 @@ fn held_out_rows(corpus: &Corpus, words: &Vocabulary) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A question drawn as for training, but with dice of its own.
+fn fresh_row(corpus: &Corpus, words: &Vocabulary, rng: &mut ChaCha8Rng) -> Result<Row> {
+    let (question, answer) = corpus.question(rng);
+    let mut row = Row::default();
+    row.exchange(words, &question, answer)?;
+    Ok(row)
+}
+
 /// Says which held-out questions fail, and shows samples.
 fn report(network: &Network, corpus: &Corpus, words: &Vocabulary) -> Result<()> {
     let batches = held_out_rows(corpus, words)?.chunks(16).map(Batch::new).collect::<Result<Vec<_>>>()?;
@@ -242,6 +252,10 @@ fn report(network: &Network, corpus: &Corpus, words: &Vocabulary) -> Result<()> 
     }
     let n_right = score.right.iter().filter(|right| **right).count();
     eprintln!("held out, quantized: loss {:.3}, {n_right} of {} right", score.loss, score.right.len());
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED + 1);
+    let fresh = (0..N_FRESH).map(|_| fresh_row(corpus, words, &mut rng)).collect::<Result<Vec<_>>>()?;
+    let fresh = evaluate(network, &Batch::split(fresh, N_FRESH / 16)?)?;
+    eprintln!("drawn anew from the templates: {:.1} % right", 100.0 * fresh.right_fraction());
     for question in SAMPLES {
         eprintln!("\n> {question}\n{}", answer(network, words, question)?);
     }
