@@ -85,7 +85,6 @@ fn of_model(error: &ModelError) -> Exit {
         ModelError::Backend(error) => of_backend(error),
         ModelError::Io { error, .. } => of_io(error).unwrap_or(Exit::Failed),
         ModelError::ContextFull { .. } => Exit::ContextFull,
-        ModelError::NoSuchToken { .. } => Exit::Usage,
         _ => Exit::Damaged,
     }
 }
