@@ -16,6 +16,13 @@ use std::{
 /// How long a thread spins before it sleeps. Waking takes some 50 µs; between two tokens there is often less than this.
 const PATIENCE: Duration = Duration::from_micros(200);
 
+/// One round, as the gate counts them.
+const ROUND: usize = 1 << 16;
+/// Whether workers may still join the round.
+const OPEN: usize = 1 << 15;
+/// The workers in the round.
+const INSIDE: usize = OPEN - 1;
+
 /// A piece of work for thread `usize` of the pool.
 type Work<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 
@@ -30,10 +37,8 @@ pub(crate) struct Pool {
 struct Shared {
     /// The work of the round under way: a `*const Work`, whose lifetime is the round.
     work: AtomicPtr<()>,
-    /// Counts the rounds; a change starts one.
-    round: AtomicUsize,
-    /// Workers that have not finished the round.
-    n_busy: AtomicUsize,
+    /// The number of the round in units of [`ROUND`], [`OPEN`] while workers may join it, and how many are in it.
+    gate: AtomicUsize,
     /// Of each worker, whether it sleeps or is about to.
     asleep: Vec<AtomicBool>,
     has_panicked: AtomicBool,
@@ -49,8 +54,7 @@ impl Pool {
         let n_workers = n_threads.saturating_sub(1);
         let shared = Arc::new(Shared {
             work: AtomicPtr::default(),
-            round: AtomicUsize::new(0),
-            n_busy: AtomicUsize::new(0),
+            gate: AtomicUsize::new(0),
             asleep: (0..n_workers).map(|_| AtomicBool::new(false)).collect(),
             has_panicked: AtomicBool::new(false),
             ends: AtomicBool::new(false),
@@ -89,13 +93,12 @@ impl Pool {
         });
     }
 
-    /// Calls `work` once on each thread.
+    /// Calls `work` once on this thread, and on each worker that comes before this thread is done: one that the system
+    /// has put aside holds up nobody.
     fn round(&mut self, work: Work) {
         let shared = &*self.shared;
         shared.work.store((&raw const work).cast_mut().cast(), Ordering::Relaxed);
-        shared.n_busy.store(self.workers.len(), Ordering::Relaxed);
-        // Sequentially consistent, as is what a worker does before it sleeps: one of the two sees the other.
-        shared.round.fetch_add(1, Ordering::SeqCst);
+        shared.start(OPEN);
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
             if asleep.load(Ordering::SeqCst) {
                 worker.thread().unpark();
@@ -103,8 +106,9 @@ impl Pool {
         }
         let own = catch_unwind(AssertUnwindSafe(|| work(0)));
         // `work` must outlive its use by the others, however it ended here.
+        shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut patience = Patience::new();
-        while shared.n_busy.load(Ordering::Acquire) > 0 {
+        while shared.gate.load(Ordering::Acquire) & INSIDE > 0 {
             if patience.is_over() {
                 thread::yield_now();
             }
@@ -119,7 +123,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
-        self.shared.round.fetch_add(1, Ordering::SeqCst);
+        self.shared.start(0);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
             // A worker catches its panics, so there is nothing to learn from the result.
@@ -129,39 +133,58 @@ impl Drop for Pool {
 }
 
 impl Shared {
+    /// Begins the next round, with nobody inside.
+    fn start(&self, open: usize) {
+        let round = (self.gate.load(Ordering::Relaxed) / ROUND).wrapping_add(1).wrapping_mul(ROUND);
+        // Sequentially consistent, as is what a worker does before it sleeps: one of the two sees the other.
+        self.gate.store(round | open, Ordering::SeqCst);
+    }
+
     /// What a worker does until the pool ends.
     fn serve(&self, worker: usize) {
         let mut seen = 0;
         loop {
-            self.wait(worker, seen);
-            seen = seen.wrapping_add(1);
+            seen = self.wait(worker, seen);
             if self.ends.load(Ordering::Relaxed) {
                 return;
+            }
+            if !self.joins(seen) {
+                continue;
             }
             let result = catch_unwind(AssertUnwindSafe(|| self.work()(worker + 1)));
             if result.is_err() {
                 self.has_panicked.store(true, Ordering::Relaxed);
             }
-            self.n_busy.fetch_sub(1, Ordering::Release);
+            self.gate.fetch_sub(1, Ordering::Release);
         }
     }
 
-    /// The work of the round under way, for a worker that has not finished it.
+    /// Goes into round `round`, unless that is closed.
+    fn joins(&self, round: usize) -> bool {
+        let join = |gate: usize| (gate / ROUND == round && gate & OPEN > 0).then_some(gate + 1);
+        self.gate.fetch_update(Ordering::AcqRel, Ordering::Relaxed, join).is_ok()
+    }
+
+    /// The work of the round under way, for a worker that has joined it.
     #[expect(unsafe_code, reason = "threads that outlive a round borrow what lives as long as the round")]
     fn work(&self) -> Work<'_> {
         let work = self.work.load(Ordering::Relaxed).cast::<Work>();
-        // SAFETY: `Pool::round` stored a pointer to a `Work` of its own before it started the round, which the worker has
-        // seen start; and it does not return, nor start another, before this worker has finished.
+        // SAFETY: `Pool::round` stored a pointer to a `Work` of its own before it opened the round, which this worker has
+        // joined; and it does not return, nor start another, before this worker has left.
         unsafe { *work }
     }
 
-    /// Waits for the round after `seen`.
-    fn wait(&self, worker: usize, seen: usize) {
+    /// Waits for a round after `seen`; gives its number.
+    fn wait(&self, worker: usize, seen: usize) -> usize {
         let mut patience = Patience::new();
-        while self.round.load(Ordering::Acquire) == seen {
+        loop {
+            let round = self.gate.load(Ordering::Acquire) / ROUND;
+            if round != seen {
+                return round;
+            }
             if patience.is_over() {
                 self.asleep[worker].store(true, Ordering::SeqCst);
-                if self.round.load(Ordering::SeqCst) == seen {
+                if self.gate.load(Ordering::SeqCst) / ROUND == seen {
                     thread::park();
                 }
                 self.asleep[worker].store(false, Ordering::Relaxed);
@@ -219,8 +242,13 @@ mod tests {
                 thread::yield_now();
             }
             let seen = AtomicUsize::new(0);
+            // Each stays until all have come.
             pool.round(&|_| {
                 seen.fetch_add(1, Ordering::Relaxed);
+                while seen.load(Ordering::Relaxed) < 3 {
+                    assert!(Instant::now() < deadline, "a worker sleeps on");
+                    thread::yield_now();
+                }
             });
             assert_eq!(seen.into_inner(), 3);
         }
@@ -230,8 +258,15 @@ mod tests {
     fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
         let mut pool = Pool::new(2).expect("threads");
         for thread in [0, 1] {
-            let failed = catch_unwind(AssertUnwindSafe(|| pool.round(&|own| assert_ne!(own, thread))));
-            assert!(failed.is_err());
+            let n_here = AtomicUsize::new(0);
+            let meet_and_fail = |own| {
+                n_here.fetch_add(1, Ordering::Relaxed);
+                while n_here.load(Ordering::Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                assert_ne!(own, thread);
+            };
+            assert!(catch_unwind(AssertUnwindSafe(|| pool.round(&meet_and_fail))).is_err());
         }
         pool.each(4, |_, _| {});
     }
