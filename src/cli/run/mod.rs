@@ -88,7 +88,6 @@ pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     if args.logprobs.is_some() && !args.json {
         return Err(UsageError("`--logprobs` needs `--json`".into()).into());
     }
-    interrupt::listen();
     let given = !args.prompt.is_empty() || !args.file.is_empty() || !io::stdin().is_terminal();
     if !(given || args.json || args.dry_run || args.raw) {
         return Session::open(args, output)?.chat();
@@ -117,17 +116,20 @@ impl<'a> Session<'a> {
         if template.is_none() && !args.raw {
             output.note("the model has no chat template, so it continues the prompt as it is");
         }
-        let n_ctx = match args.compute.ctx_size {
-            Some(n_ctx) => Some(n_ctx),
-            None if args.dry_run => files.source().config().ok().map(|config| config.n_ctx_train),
-            None => Some(files.source().config()?.n_ctx_train),
+        let trained = files.source().config().map(|config| config.n_ctx_train);
+        let n_ctx = match (args.compute.ctx_size, trained) {
+            (Some(n_ctx), trained) => {
+                if let Some(trained) = trained.ok().filter(|&trained| n_ctx > trained) {
+                    output.note(&format!(
+                        "the model was trained for {trained} tokens; beyond, its answers may make no sense"
+                    ));
+                }
+                Some(n_ctx)
+            }
+            (None, Ok(trained)) => Some(trained),
+            (None, Err(_)) if args.dry_run => None,
+            (None, Err(error)) => return Err(error.into()),
         };
-        let trained = files.source().config().ok().map(|config| config.n_ctx_train);
-        if let (Some(n_ctx), Some(trained)) = (args.compute.ctx_size, trained)
-            && n_ctx > trained
-        {
-            output.note(&format!("the model was trained for {trained} tokens; what comes after may make no sense"));
-        }
         Ok(Session { args, output, files, prompter: Prompter::new(tokenizer, template), n_ctx })
     }
 
@@ -187,6 +189,8 @@ impl<'a> Session<'a> {
         let progress = self.output.spinner("loading the model");
         let engine = self.files.load(self.args.compute.compute(), self.n_ctx, self.prompter.shared_tokenizer())?;
         progress.finish_and_clear();
+        // Until here there is nothing to lose: Ctrl-C ends the process as it does any other.
+        interrupt::listen();
         let device = engine.model().device().device;
         if device != "cpu" && self.args.compute.is_auto() {
             self.output.note(&format!("computing on {device}"));
