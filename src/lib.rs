@@ -14,7 +14,7 @@
 //! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, and the cache on disk that
 //!   Python's `huggingface_hub` shares.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
-//!   `generate.rs` is the loop, `score.rs` measures texts.
+//!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
 //!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.
 //! - [`sampling`]: penalties, filters, draw; seeded.

@@ -1,47 +1,82 @@
-//! Answers requests with a loaded model.
+//! Answers requests with a loaded model, several at once.
+//!
+//! A request becomes a [`job::Job`]; `step` takes all running jobs one forward pass further (`schedule.rs`), and
+//! [`Engine::generate`] is one request stepped to its end. Since the bits of a row do not depend on its batch, a request
+//! gets the same answer alone and among others.
 
 mod answer;
 mod files;
 mod folder;
 mod generate;
+mod job;
+mod pace;
+mod prefixes;
 mod prompt;
 mod reasoning;
 mod request;
+mod schedule;
 mod score;
 mod stop;
 
 pub use files::ModelFiles;
 pub use generate::Sink;
+pub use job::JobId;
 pub use prompt::{Prompt, Prompter};
 pub use reasoning::Part;
 pub use request::{Completion, Event, FinishReason, Request, Timings, TokenLogprobs};
+pub use schedule::{Finished, Load, StepSink};
 
 use crate::{
-    TokenId,
     gguf::GgufError,
     model::{Batch, Forward, ModelError, SequenceId},
     text::{TemplateError, TextError, Tokenizer},
 };
+use job::Job;
+use pace::Pace;
+use prefixes::Prefixes;
 use std::sync::Arc;
 
-/// The one sequence of an engine.
-const SEQUENCE: SequenceId = SequenceId(0);
-
-/// A model with its tokenizer and the tokens that its cache holds.
+/// A model with its tokenizer, the requests that it works on, and the tokens that its cache holds.
 pub struct Engine {
     model: Box<dyn Forward>,
     tokenizer: Arc<Tokenizer>,
     n_ctx: usize,
-    /// Tokens in the cache.
-    cached: Vec<TokenId>,
+    n_parallel: usize,
+    /// First come, first served.
+    waiting: Vec<Job>,
+    running: Vec<Job>,
+    /// What finished requests have left in the cache.
+    prefixes: Prefixes,
+    pace: Pace,
+    /// Names jobs and sequences.
+    n_named: usize,
+    /// The forward pass under way; kept, so that a token allocates nothing.
+    batch: Batch,
     /// Of the last forward pass, (n_wanted, n_vocab).
     logits: Vec<f32>,
 }
 
 impl Engine {
-    /// An engine with an empty cache of at most `n_ctx` positions.
+    /// An engine with an empty cache that answers one request at a time, of at most `n_ctx` positions.
     pub fn new(model: Box<dyn Forward>, tokenizer: Arc<Tokenizer>, n_ctx: usize) -> Engine {
-        Engine { model, tokenizer, n_ctx, cached: Vec::new(), logits: Vec::new() }
+        Engine {
+            model,
+            tokenizer,
+            n_ctx,
+            n_parallel: 1,
+            waiting: Vec::new(),
+            running: Vec::new(),
+            prefixes: Prefixes::default(),
+            pace: Pace::default(),
+            n_named: 0,
+            batch: Batch::default(),
+            logits: Vec::new(),
+        }
+    }
+
+    /// The same, working on up to `n_parallel` requests at once.
+    pub fn with_parallel(self, n_parallel: usize) -> Engine {
+        Engine { n_parallel: n_parallel.max(1), ..self }
     }
 
     /// The model.
@@ -59,15 +94,14 @@ impl Engine {
         self.n_ctx
     }
 
-    fn append(&mut self, batch: &Batch) -> Result<(), ModelError> {
-        self.model.forward(batch, &mut self.logits)?;
-        self.cached.extend(batch.rows.iter().map(|row| row.token));
-        Ok(())
+    fn new_name(&mut self) -> usize {
+        self.n_named += 1;
+        self.n_named
     }
 
-    fn forget_from(&mut self, len: usize) {
-        self.model.truncate(SEQUENCE, len);
-        self.cached.truncate(len);
+    /// A sequence that nothing has used yet.
+    fn new_sequence(&mut self) -> SequenceId {
+        SequenceId(self.new_name())
     }
 }
 

@@ -1,6 +1,6 @@
 //! How likely a model finds a text.
 
-use super::{Engine, EngineError, SEQUENCE};
+use super::{Engine, EngineError};
 use crate::{TokenId, model::Batch, sampling::logprob_of};
 
 /// Tokens that go through the model at once: their logits are all kept, (n, n_vocab).
@@ -15,15 +15,17 @@ impl Engine {
         if tokens.len() > self.n_ctx {
             return Err(EngineError::PromptTooLong { n_prompt: tokens.len(), n_ctx: self.n_ctx });
         }
-        self.forget_from(0);
+        self.forget_prefixes();
+        let sequence = self.new_sequence();
         let mut logprobs = vec![None; tokens.len().min(1)];
         // Nothing follows the last token, so it is not computed.
         let n_computed = tokens.len().saturating_sub(1);
         for (chunk, next) in tokens[..n_computed].chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
-            self.append(&Batch::every(SEQUENCE, chunk))?;
+            self.model.forward(&Batch::every(sequence, chunk), &mut self.logits)?;
             let rows = self.logits.chunks_exact(self.model.n_vocab());
             logprobs.extend(rows.zip(next).map(|(logits, &token)| Some(logprob_of(logits, token))));
         }
+        self.model.truncate(sequence, 0);
         Ok(logprobs)
     }
 }

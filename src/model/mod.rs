@@ -42,8 +42,16 @@ pub trait Forward: Send {
         self.len(sequence) == 0
     }
 
-    /// Forgets the tokens of `sequence` from `len` on.
-    fn truncate(&mut self, sequence: SequenceId, len: usize);
+    /// Forgets the tokens of `sequence` from `len` on; gives how many remain, which can be a few less where another
+    /// sequence shares them.
+    fn truncate(&mut self, sequence: SequenceId, len: usize) -> usize;
+
+    /// Lets `to`, which is empty, begin with tokens of `from` without computing them again; gives how many those are, at
+    /// most `len` and in whole blocks of the cache.
+    fn fork(&mut self, from: SequenceId, to: SequenceId, len: usize) -> usize;
+
+    /// Positions of the cache that no sequence holds.
+    fn n_free(&self) -> usize;
 
     /// The numbers and switches of the model.
     fn config(&self) -> &Config;

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 pub(super) struct Pages {
     tables: HashMap<SequenceId, Table>,
     free: Vec<usize>,
-    n_blocks: usize,
+    /// How many sequences have each block.
+    n_users: Vec<usize>,
     max_blocks: usize,
     n_ctx: usize,
 }
@@ -25,12 +26,22 @@ struct Table {
 impl Pages {
     /// Pages for at most `n_ctx` positions over all sequences.
     pub(super) fn new(n_ctx: usize) -> Pages {
-        Pages { tables: HashMap::new(), free: Vec::new(), n_blocks: 0, max_blocks: n_ctx.div_ceil(BLOCK_LEN), n_ctx }
+        let max_blocks = n_ctx.div_ceil(BLOCK_LEN);
+        Pages { tables: HashMap::new(), free: Vec::new(), n_users: Vec::new(), max_blocks, n_ctx }
     }
 
     /// Blocks that the cache needs to have.
     pub(super) fn n_blocks(&self) -> usize {
-        self.n_blocks
+        self.n_users.len()
+    }
+
+    /// Positions in blocks that no sequence has.
+    pub(super) fn n_free(&self) -> usize {
+        (self.max_blocks - self.n_used()) * BLOCK_LEN
+    }
+
+    fn n_used(&self) -> usize {
+        self.n_users.len() - self.free.len()
     }
 
     /// Positions that `sequence` has.
@@ -52,7 +63,9 @@ impl Pages {
         for (i, row) in batch.rows.iter().enumerate() {
             let table = self.tables.entry(row.sequence).or_default();
             if table.len == table.blocks.len() * BLOCK_LEN {
-                table.blocks.push(self.free.pop().expect("`reserve` has made room for every row"));
+                let block = self.free.pop().expect("`reserve` has made room for every row");
+                self.n_users[block] = 1;
+                table.blocks.push(block);
             }
             match spans.last_mut() {
                 Some(span) if last == Some(row.sequence) => span.rows.end = i + 1,
@@ -71,17 +84,40 @@ impl Pages {
         Ok(())
     }
 
-    /// Forgets what `sequence` has from position `len` on.
-    pub(super) fn truncate(&mut self, sequence: SequenceId, len: usize) {
-        let Some(table) = self.tables.get_mut(&sequence) else { return };
-        table.len = table.len.min(len);
+    /// Forgets what `sequence` has from position `len` on; gives how many positions remain. Of a block that another
+    /// sequence has too, all or nothing remains, since only whole blocks are shared.
+    pub(super) fn truncate(&mut self, sequence: SequenceId, len: usize) -> usize {
+        let Some(table) = self.tables.get_mut(&sequence) else { return 0 };
+        let len = table.len.min(len);
+        let cut = table.blocks.get(len / BLOCK_LEN).is_some_and(|&block| self.n_users[block] > 1);
+        table.len = if cut { len / BLOCK_LEN * BLOCK_LEN } else { len };
         let kept = table.len.div_ceil(BLOCK_LEN);
+        for block in table.blocks.drain(kept..) {
+            self.n_users[block] -= 1;
+            if self.n_users[block] == 0 {
+                self.free.push(block);
+            }
+        }
         // The lowest block is the next to be handed out, so that sequences stay contiguous where they can.
-        self.free.extend(table.blocks.drain(kept..));
         self.free.sort_unstable_by(|a, b| b.cmp(a));
-        if table.len == 0 {
+        let len = table.len;
+        if len == 0 {
             self.tables.remove(&sequence);
         }
+        len
+    }
+
+    /// Lets `to`, which has nothing, begin with the whole blocks among the first `len` positions of `from`; gives how
+    /// many positions that are.
+    pub(super) fn fork(&mut self, from: SequenceId, to: SequenceId, len: usize) -> usize {
+        let Some(table) = self.tables.get(&from) else { return 0 };
+        let blocks = table.blocks[..len.min(table.len) / BLOCK_LEN].to_vec();
+        blocks.iter().for_each(|&block| self.n_users[block] += 1);
+        let len = blocks.len() * BLOCK_LEN;
+        if len > 0 {
+            self.tables.insert(to, Table { blocks, len, n_pending: 0 });
+        }
+        len
     }
 
     /// Makes room for every row of `batch`.
@@ -98,17 +134,17 @@ impl Pages {
         for row in &batch.rows {
             self.tables.entry(row.sequence).or_default().n_pending = 0;
         }
-        let n_used = self.n_blocks - self.free.len() + n_new;
+        let n_used = self.n_used() + n_new;
         if n_used > self.max_blocks || longest > self.n_ctx {
             self.tables.retain(|_, table| table.len > 0);
             return Err(ModelError::ContextFull { n_ctx: self.n_ctx });
         }
-        if n_used > self.n_blocks {
+        let n_blocks = self.n_users.len();
+        if n_used > n_blocks {
             // Doubling keeps the cost of growing the cache proportional to its size.
-            let n_blocks = n_used.max(2 * self.n_blocks).min(self.max_blocks);
-            let more = (self.n_blocks..n_blocks).rev();
-            self.free.splice(0..0, more);
-            self.n_blocks = n_blocks;
+            let more = n_used.max(2 * n_blocks).min(self.max_blocks);
+            self.free.splice(0..0, (n_blocks..more).rev());
+            self.n_users.resize(more, 0);
         }
         Ok(())
     }
@@ -148,6 +184,23 @@ mod tests {
         assert_eq!(pages.placed(&Batch::every(A, &[0; 54])).expect("fits").cells, first.cells[10..]);
         pages.truncate(A, 0);
         assert_eq!(pages.placed(&Batch::every(B, &[0; 64])).expect("fits").cells, first.cells);
+    }
+
+    #[test]
+    fn a_shared_block_is_free_when_nobody_has_it() {
+        let mut pages = Pages::new(256);
+        pages.placed(&Batch::every(A, &[0; 100])).expect("fits");
+        assert_eq!(pages.fork(A, B, 70), 64);
+        assert_eq!((pages.len(B), pages.n_free()), (64, 128));
+        let layout = pages.placed(&Batch::every(B, &[0; 40])).expect("fits");
+        assert_eq!(layout.blocks[..2], [0, 1]);
+        assert!(layout.cells.iter().all(|cell| !(0..128).contains(cell)));
+        // Cut inside a shared block, all of it must go: what is written next would be the other's.
+        assert_eq!(pages.truncate(A, 50), 32);
+        assert_eq!(pages.truncate(A, 32), 32);
+        assert_eq!((pages.truncate(A, 0), pages.n_free()), (0, 128));
+        assert_eq!((pages.truncate(B, 50), pages.truncate(B, 0), pages.n_free()), (50, 0, 256));
+        assert_eq!(pages.fork(A, B, 70), 0);
     }
 
     #[test]

@@ -142,8 +142,16 @@ impl<B: Backend> Forward for Transformer<B> {
         self.pages.len(sequence)
     }
 
-    fn truncate(&mut self, sequence: SequenceId, len: usize) {
-        self.pages.truncate(sequence, len);
+    fn truncate(&mut self, sequence: SequenceId, len: usize) -> usize {
+        self.pages.truncate(sequence, len)
+    }
+
+    fn fork(&mut self, from: SequenceId, to: SequenceId, len: usize) -> usize {
+        self.pages.fork(from, to, len)
+    }
+
+    fn n_free(&self) -> usize {
+        self.pages.n_free()
     }
 
     fn config(&self) -> &Config {

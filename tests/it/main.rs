@@ -6,6 +6,7 @@ mod cli;
 mod cpu_backend;
 mod demo;
 mod dequantize;
+mod engine;
 mod gguf;
 mod hub;
 mod kernels;

@@ -1,0 +1,153 @@
+//! A request on its way through the engine.
+
+use super::{
+    Completion, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer, generate::Sink,
+};
+use crate::{
+    TokenId,
+    model::{Row, SequenceId},
+    sampling::{Logprob, Sampler, logprob_of, top_logprobs},
+    text::Tokenizer,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Names a request that an engine has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub(super) usize);
+
+pub(super) struct Job {
+    pub(super) id: JobId,
+    /// The prompt and what was generated.
+    pub(super) tokens: Vec<TokenId>,
+    /// Where the cache holds them.
+    pub(super) sequence: SequenceId,
+    /// How many of them it holds.
+    pub(super) n_cached: usize,
+    /// How many of them it held before anything was computed.
+    pub(super) n_reused: usize,
+    /// Tokens in the forward pass under way.
+    pub(super) n_planned: usize,
+    /// Why it ended, from when that is known to when it is reported.
+    pub(super) end: Option<Result<FinishReason, EngineError>>,
+    request: Request,
+    answer: Answer,
+    sampler: Sampler,
+    started: Instant,
+    /// From the request to the logits after the prompt.
+    prompt: Option<Duration>,
+}
+
+impl Job {
+    pub(super) fn new(id: JobId, request: Request, sequence: SequenceId, tokenizer: &Arc<Tokenizer>) -> Job {
+        Job {
+            id,
+            tokens: request.prompt.clone(),
+            sequence,
+            n_cached: 0,
+            n_reused: 0,
+            n_planned: 0,
+            end: None,
+            answer: Answer::new(&request, tokenizer),
+            sampler: Sampler::new(request.sampling.clone()),
+            request,
+            started: Instant::now(),
+            prompt: None,
+        }
+    }
+
+    /// Tokens that are to be computed before the next can be chosen.
+    pub(super) fn n_pending(&self) -> usize {
+        self.tokens.len() - self.n_cached
+    }
+
+    /// Whether it waits for its next token only, and not for the prompt.
+    pub(super) fn is_answering(&self) -> bool {
+        self.n_pending() == 1 && !self.answer.tokens.is_empty()
+    }
+
+    /// The rows of the tokens that are planned; logits are wanted after the last of all.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+        let planned = self.n_cached..self.n_cached + self.n_planned;
+        let row =
+            |at| Row { token: self.tokens[at], sequence: self.sequence, wants_logits: at + 1 == self.tokens.len() };
+        planned.map(row)
+    }
+
+    /// Tells how much of the prompt is done.
+    pub(super) fn report_prompt(&mut self, sink: &mut Sink<'_>) {
+        let event = Event::Prompt { n_done: self.n_cached, n_total: self.request.prompt.len() };
+        if self.answer.tokens.is_empty() && sink(event).is_break() {
+            self.end = Some(Ok(FinishReason::Cancelled));
+        }
+    }
+
+    /// Chooses the next token by the `logits` after all there are.
+    pub(super) fn advance(&mut self, logits: &[f32], n_ctx: usize, tokenizer: &Tokenizer, sink: &mut Sink<'_>) {
+        if self.prompt.is_none() {
+            self.prompt = Some(self.started.elapsed());
+            self.report_prompt(sink);
+        }
+        if self.end.is_none() {
+            self.end = self.choose(logits, n_ctx, tokenizer, sink).transpose();
+        }
+    }
+
+    fn choose(
+        &mut self,
+        logits: &[f32],
+        n_ctx: usize,
+        tokenizer: &Tokenizer,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<FinishReason>, EngineError> {
+        let n_most = self.request.max_tokens.unwrap_or(usize::MAX);
+        if n_most == 0 {
+            return Ok(Some(FinishReason::Length));
+        }
+        let token = self.sampler.sample(logits, &self.tokens).ok_or(EngineError::NotANumber)?;
+        if tokenizer.is_end(token) && !self.request.ignore_end {
+            return Ok(Some(FinishReason::Stop));
+        }
+        if let Some(n) = self.request.n_logprobs {
+            let chosen = Logprob { token, logprob: logprob_of(logits, token) };
+            self.answer.logprobs.push(TokenLogprobs { chosen, top: top_logprobs(logits, n) });
+        }
+        self.tokens.push(token);
+        let flow = self.answer.push(token, sink);
+        // The last token of an answer is never computed: nobody asks what comes after it.
+        let full = self.answer.tokens.len() >= n_most || self.tokens.len() > n_ctx;
+        Ok(match flow.is_break() {
+            true => Some(FinishReason::Cancelled),
+            false if self.answer.stopped => Some(FinishReason::Stop),
+            false => full.then_some(FinishReason::Length),
+        })
+    }
+
+    /// The answer, after what was held back is reported; and what the cache holds of the tokens.
+    pub(super) fn finish(mut self, sink: &mut Sink<'_>) -> (Result<Completion, EngineError>, Vec<TokenId>) {
+        let generation = self.answer.since_first_token();
+        let first_token = self.started.elapsed() - generation;
+        self.tokens.truncate(self.n_cached);
+        let finish_reason = match self.end {
+            Some(Err(error)) => return (Err(error), self.tokens),
+            Some(Ok(reason)) if self.answer.finish(sink).is_continue() => reason,
+            _ => FinishReason::Cancelled,
+        };
+        let prompt = self.prompt.unwrap_or_else(|| self.started.elapsed());
+        let (n_prompt, n_reused, n_tokens) = (self.request.prompt.len(), self.n_reused, self.answer.tokens.len());
+        tracing::info!(n_prompt, n_reused, n_tokens, ?prompt, ?generation, reason = finish_reason.name(), "answered");
+        let completion = Completion {
+            text: self.answer.text,
+            reasoning: self.answer.reasoning,
+            tokens: self.answer.tokens,
+            logprobs: self.answer.logprobs,
+            finish_reason,
+            n_prompt,
+            n_reused,
+            timings: Timings { prompt, first_token, generation },
+        };
+        (Ok(completion), self.tokens)
+    }
+}
