@@ -361,7 +361,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__run)
-            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
+            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --json-schema --grammar --regex --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +460,18 @@ _taper() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --json-schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grammar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --regex)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,6 +61,9 @@ complete -c taper -n "__fish_taper_using_subcommand run" -l top-p -d 'Keep the l
 complete -c taper -n "__fish_taper_using_subcommand run" -l min-p -d 'Keep tokens at least this share as likely as the likeliest [default: the model\'s, else 0.05]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l repeat-penalty -d 'Divide the logits of recent tokens; 1 does nothing [default: the model\'s, else 1]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -s s -l seed -d 'Seed of the draws; the same seed gives the same answer' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l json-schema -d 'The output is JSON that fits this schema: a file, or the schema itself' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l grammar -d 'The output is what this grammar derives, in Lark or GBNF' -r -F
+complete -c taper -n "__fish_taper_using_subcommand run" -l regex -d 'The output matches this regular expression as a whole' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"

@@ -2,7 +2,7 @@
 
 use crate::{
     backend::BackendError,
-    engine::{EngineError, OpenError},
+    engine::{EngineError, GrammarError, OpenError},
     gguf::GgufError,
     hub::HubError,
     model::ModelError,
@@ -58,9 +58,10 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let open = error.downcast_ref::<OpenError>().map(of_open);
     let engine = || error.downcast_ref::<EngineError>().map(of_engine);
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
+    let grammar = || error.downcast_ref::<GrammarError>().map(of_grammar);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(text).or_else(io)
+    open.or_else(engine).or_else(hub).or_else(grammar).or_else(text).or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -99,9 +100,17 @@ fn of_backend(error: &BackendError) -> Exit {
 fn of_engine(error: &EngineError) -> Exit {
     match error {
         EngineError::EmptyPrompt => Exit::Usage,
+        EngineError::Grammar(error) => of_grammar(error),
         EngineError::PromptTooLong { .. } => Exit::ContextFull,
         EngineError::NotANumber => Exit::Damaged,
         EngineError::Model(error) => of_model(error),
+    }
+}
+
+fn of_grammar(error: &GrammarError) -> Exit {
+    match error {
+        GrammarError::Malformed(_) => Exit::Usage,
+        GrammarError::Lost(_) => Exit::Demand,
     }
 }
 

@@ -5,6 +5,7 @@ mod assemble;
 mod completions;
 mod doctor;
 mod exit;
+mod grammar;
 mod interrupt;
 mod list;
 mod man;

@@ -1,7 +1,8 @@
 //! A request on its way through the engine.
 
 use super::{
-    Completion, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer, generate::Sink,
+    Completion, Constraint, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer,
+    generate::Sink,
 };
 use crate::{
     TokenId,
@@ -35,6 +36,8 @@ pub(super) struct Job {
     request: Request,
     answer: Answer,
     sampler: Sampler,
+    /// Logits of the tokens that the constraint allows.
+    allowed: Vec<f32>,
     started: Instant,
     /// From the request to the logits after the prompt.
     prompt: Option<Duration>,
@@ -53,6 +56,7 @@ impl Job {
             answer: Answer::new(&request, tokenizer),
             sampler: Sampler::new(request.sampling.clone()),
             request,
+            allowed: Vec::new(),
             started: Instant::now(),
             prompt: None,
         }
@@ -106,10 +110,19 @@ impl Job {
         if n_most == 0 {
             return Ok(Some(FinishReason::Length));
         }
-        let token = self.sampler.sample(logits, &self.tokens).ok_or(EngineError::NotANumber)?;
-        if tokenizer.is_end(token) && !self.request.ignore_end {
+        let mut candidates = logits;
+        if let Some(constraint) = &mut self.request.constraint {
+            constraint.mask(logits, &mut self.allowed)?;
+            candidates = &self.allowed;
+        }
+        let token = self.sampler.sample(candidates, &self.tokens).ok_or(EngineError::NotANumber)?;
+        if tokenizer.is_end(token) && (!self.request.ignore_end || self.request.constraint.is_some()) {
             return Ok(Some(FinishReason::Stop));
         }
+        let over = match &mut self.request.constraint {
+            Some(constraint) => constraint.accept(token).map(|()| constraint.is_over())?,
+            None => false,
+        };
         if let Some(n) = self.request.n_logprobs {
             let chosen = Logprob { token, logprob: logprob_of(logits, token) };
             self.answer.logprobs.push(TokenLogprobs { chosen, top: top_logprobs(logits, n) });
@@ -120,7 +133,7 @@ impl Job {
         let full = self.answer.tokens.len() >= n_most || self.tokens.len() > n_ctx;
         Ok(match flow.is_break() {
             true => Some(FinishReason::Cancelled),
-            false if self.answer.stopped => Some(FinishReason::Stop),
+            false if over || self.answer.stopped => Some(FinishReason::Stop),
             false => full.then_some(FinishReason::Length),
         })
     }
@@ -144,6 +157,7 @@ impl Job {
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
             finish_reason,
+            fits: self.request.constraint.as_mut().map(Constraint::fits),
             n_prompt,
             n_reused,
             timings: Timings { prompt, first_token, generation },

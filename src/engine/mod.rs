@@ -7,7 +7,9 @@
 mod answer;
 mod files;
 mod folder;
+mod gbnf;
 mod generate;
+mod grammar;
 mod job;
 mod pace;
 mod prefixes;
@@ -20,6 +22,7 @@ mod stop;
 
 pub use files::ModelFiles;
 pub use generate::Sink;
+pub use grammar::{Constraint, Grammar, GrammarError, Grammars};
 pub use job::JobId;
 pub use prompt::{Prompt, Prompter};
 pub use reasoning::Part;
@@ -125,6 +128,9 @@ pub enum EngineError {
     /// Every logit is NaN.
     #[error("the model's output is not a number: its weights are damaged or not what its architecture says")]
     NotANumber,
+    /// No answer can be held to the grammar.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -1,6 +1,6 @@
 //! What the engine is asked for, and what it gives back.
 
-use super::Part;
+use super::{Constraint, Part};
 use crate::{
     TokenId,
     sampling::{Logprob, SamplingParams},
@@ -24,6 +24,8 @@ pub struct Request {
     pub ignore_end: bool,
     /// Whether thinking is told from the answer.
     pub split_reasoning: bool,
+    /// What the output must fit, thinking included.
+    pub constraint: Option<Constraint>,
 }
 
 /// What the engine reports while it works.
@@ -84,6 +86,8 @@ pub struct Completion {
     pub logprobs: Vec<TokenLogprobs>,
     /// Why it ended.
     pub finish_reason: FinishReason,
+    /// Whether it fits the grammar that was asked for; `None` if there was none.
+    pub fits: Option<bool>,
     /// Tokens of the prompt.
     pub n_prompt: usize,
     /// Tokens of the prompt that were in the cache already.

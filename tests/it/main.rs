@@ -8,6 +8,7 @@ mod demo;
 mod dequantize;
 mod engine;
 mod gguf;
+mod grammar;
 mod hub;
 mod kernels;
 mod layers;

@@ -8,6 +8,7 @@ use super::{
     args::{ComputeArgs, ModelArgs, SamplingArgs, positive},
     assemble,
     exit::{Exit, UsageError},
+    grammar::GrammarArgs,
     interrupt,
     output::Output,
     repl,
@@ -70,6 +71,8 @@ pub(crate) struct Args {
     compute: ComputeArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
+    #[command(flatten)]
+    grammar: GrammarArgs,
 }
 
 /// Whether a model should think before it answers.
@@ -243,6 +246,7 @@ impl<'a> Session<'a> {
             n_logprobs: self.args.logprobs,
             ignore_end: self.args.ignore_eos,
             split_reasoning: !self.args.raw,
+            constraint: self.args.grammar.constraint(self.prompter.tokenizer())?,
         })
     }
 
@@ -250,6 +254,10 @@ impl<'a> Session<'a> {
     fn judge(&self, completion: &Completion) -> Exit {
         match completion.finish_reason {
             FinishReason::Cancelled => Exit::Interrupted,
+            _ if completion.fits == Some(false) => {
+                self.output.note("the answer was cut off before it had the form that was demanded");
+                Exit::Demand
+            }
             FinishReason::Length if self.args.require_stop => {
                 self.output.note("the answer was cut off, which --require-stop does not allow");
                 Exit::Demand
