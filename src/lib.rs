@@ -3,7 +3,7 @@
 //! This page is the map. Data goes down, and imports go down only:
 //!
 //! ```text
-//! main → cli → { hub | engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! main → cli → { hub | server → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
 //! ```
 //!
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
@@ -13,6 +13,7 @@
 //!   the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the chat on a terminal.
 //! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, and the cache on disk that
 //!   Python's `huggingface_hub` shares.
+//! - [`server`]: OpenAI's API over HTTP, in front of an engine.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
@@ -32,6 +33,7 @@ pub mod hub;
 pub mod kernels;
 pub mod model;
 pub mod sampling;
+pub mod server;
 pub mod tensor;
 pub mod text;
 

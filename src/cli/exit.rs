@@ -6,6 +6,7 @@ use crate::{
     gguf::GgufError,
     hub::HubError,
     model::ModelError,
+    server::StartError,
     text::{TemplateError, TextError},
 };
 use std::{error::Error, io, process::ExitCode};
@@ -58,10 +59,11 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let open = error.downcast_ref::<OpenError>().map(of_open);
     let engine = || error.downcast_ref::<EngineError>().map(of_engine);
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
+    let start = || error.downcast_ref::<StartError>().and_then(of_start);
     let grammar = || error.downcast_ref::<GrammarError>().map(of_grammar);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(grammar).or_else(text).or_else(io)
+    open.or_else(engine).or_else(hub).or_else(grammar).or_else(start).or_else(text).or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -103,7 +105,15 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Grammar(error) => of_grammar(error),
         EngineError::PromptTooLong { .. } => Exit::ContextFull,
         EngineError::NotANumber => Exit::Damaged,
+        EngineError::Lost(_) => Exit::Failed,
         EngineError::Model(error) => of_model(error),
+    }
+}
+
+fn of_start(error: &StartError) -> Option<Exit> {
+    match error {
+        StartError::Open(error) => Some(of_open(error)),
+        StartError::Io(error) => of_io(error),
     }
 }
 

@@ -13,6 +13,7 @@ mod output;
 mod perplexity;
 mod repl;
 mod run;
+mod serve;
 mod show;
 mod tokenize;
 
@@ -49,6 +50,8 @@ struct Global {
 enum Command {
     /// Answer a prompt; without one on a terminal, chat
     Run(run::Args),
+    /// Serve a model over OpenAI's API
+    Serve(serve::Args),
     /// Show what a model file says of itself
     Show(show::Args),
     /// List the models in the cache
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     output::start_logging(cli.global.verbose);
     let result = match cli.command {
         Command::Run(args) => run::execute(&args, &output),
+        Command::Serve(args) => serve::execute(&args, &output),
         Command::Show(args) => show::execute(&args, &output),
         Command::List(args) => list::execute(&args, &output),
         Command::Tokenize(args) => tokenize::execute(&args, &output),

@@ -144,6 +144,26 @@ impl ModelFiles {
         })
     }
 
+    /// Loads the weights for up to `n_parallel` requests at once, each of at most `n_ctx` positions or as many as the model
+    /// was trained for, and with a cache of at most `cache_bytes` for all of them.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::load`].
+    pub fn load_for_many(
+        &self,
+        compute: Compute,
+        n_ctx: Option<usize>,
+        (n_parallel, cache_bytes): (usize, u64),
+        tokenizer: Arc<Tokenizer>,
+    ) -> Result<Engine, OpenError> {
+        let config = self.source.config()?;
+        let n_fitting = usize::try_from(cache_bytes / config.cache_bytes_per_position()).unwrap_or(usize::MAX);
+        let n_ctx = n_ctx.unwrap_or(config.n_ctx_train).min(n_fitting.max(1));
+        let n_positions = n_ctx.saturating_mul(n_parallel).min(n_fitting.max(1));
+        let model = self.source.load(compute, n_positions)?;
+        Ok(Engine::new(model, tokenizer, n_ctx).with_parallel(n_parallel))
+    }
+
     /// Loads the weights where `compute` says, for at most `n_ctx` positions or as many as the model was trained for.
     ///
     /// # Errors

@@ -125,7 +125,11 @@ impl Job {
         };
         if let Some(n) = self.request.n_logprobs {
             let chosen = Logprob { token, logprob: logprob_of(logits, token) };
-            self.answer.logprobs.push(TokenLogprobs { chosen, top: top_logprobs(logits, n) });
+            let logprobs = TokenLogprobs { chosen, top: top_logprobs(logits, n) };
+            if sink(Event::Token(&logprobs)).is_break() {
+                return Ok(Some(FinishReason::Cancelled));
+            }
+            self.answer.logprobs.push(logprobs);
         }
         self.tokens.push(token);
         let flow = self.answer.push(token, sink);

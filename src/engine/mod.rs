@@ -131,6 +131,9 @@ pub enum EngineError {
     /// No answer can be held to the grammar.
     #[error(transparent)]
     Grammar(#[from] GrammarError),
+    /// The model failed while it worked on this and other requests.
+    #[error("the model failed: {0}")]
+    Lost(String),
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

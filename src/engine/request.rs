@@ -29,7 +29,7 @@ pub struct Request {
 }
 
 /// What the engine reports while it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event<'a> {
     /// So many tokens of the prompt are done, of so many.
     Prompt {
@@ -38,6 +38,8 @@ pub enum Event<'a> {
         /// Tokens in all.
         n_total: usize,
     },
+    /// A token has been chosen; only if log-probabilities were asked for. Text that it completes follows.
+    Token(&'a TokenLogprobs),
     /// Text has come, whole characters only.
     Text(Part, &'a str),
 }

@@ -20,8 +20,10 @@ pub struct Load {
     pub n_waiting: usize,
     /// Requests that are worked on.
     pub n_running: usize,
-    /// Positions of the cache that nothing holds.
-    pub n_free: usize,
+    /// Positions of the cache that running requests hold; what they share counts for each.
+    pub n_held: usize,
+    /// Positions of the cache.
+    pub n_positions: usize,
 }
 
 impl Engine {
@@ -51,7 +53,9 @@ impl Engine {
 
     /// How busy it is.
     pub fn load(&self) -> Load {
-        Load { n_waiting: self.waiting.len(), n_running: self.running.len(), n_free: self.model.n_free() }
+        let (n_waiting, n_running) = (self.waiting.len(), self.running.len());
+        let n_held = self.running.iter().map(|job| job.n_cached.next_multiple_of(BLOCK_LEN)).sum();
+        Load { n_waiting, n_running, n_held, n_positions: self.model.n_positions() }
     }
 
     /// Takes the running requests one forward pass further, and gives those that have ended. Without any request it does

@@ -53,6 +53,9 @@ pub trait Forward: Send {
     /// Positions of the cache that no sequence holds.
     fn n_free(&self) -> usize;
 
+    /// Positions that the cache can have, in whole blocks.
+    fn n_positions(&self) -> usize;
+
     /// The numbers and switches of the model.
     fn config(&self) -> &Config;
 

@@ -40,6 +40,11 @@ impl Pages {
         (self.max_blocks - self.n_used()) * BLOCK_LEN
     }
 
+    /// Positions in all blocks that there may be.
+    pub(super) fn n_positions(&self) -> usize {
+        self.max_blocks * BLOCK_LEN
+    }
+
     fn n_used(&self) -> usize {
         self.n_users.len() - self.free.len()
     }

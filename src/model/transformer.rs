@@ -154,6 +154,10 @@ impl<B: Backend> Forward for Transformer<B> {
         self.pages.n_free()
     }
 
+    fn n_positions(&self) -> usize {
+        self.pages.n_positions()
+    }
+
     fn config(&self) -> &Config {
         &self.config
     }

@@ -9,6 +9,7 @@ pub use logprobs::{Logprob, logprob_of, top_logprobs};
 use crate::TokenId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
 
 /// How the next token is chosen. The filters come in this order, each on the distribution that the one before leaves,
 /// and the temperature last, as in llama.cpp.
@@ -30,6 +31,16 @@ pub struct SamplingParams {
     pub repeat_penalty: f32,
     /// How many of the last tokens count as recent.
     pub repeat_last_n: usize,
+    /// Taken from the logit of each token that was drawn before.
+    ///
+    /// Source: OpenAI, API reference, `presence_penalty`.
+    pub presence_penalty: f32,
+    /// Taken from the logit of a token as often as it was drawn before.
+    ///
+    /// Source: OpenAI, API reference, `frequency_penalty`.
+    pub frequency_penalty: f32,
+    /// Added to the logits of tokens.
+    pub logit_bias: Vec<(TokenId, f32)>,
     /// Seeds the draws.
     pub seed: u64,
 }
@@ -43,8 +54,19 @@ impl Default for SamplingParams {
             min_p: 0.05,
             repeat_penalty: 1.0,
             repeat_last_n: 64,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
             seed: 0,
         }
+    }
+}
+
+impl SamplingParams {
+    /// Whether any logit is changed before the filters.
+    fn penalizes(&self) -> bool {
+        let neutral = (self.repeat_penalty, self.presence_penalty, self.frequency_penalty) == (1.0, 0.0, 0.0);
+        !(neutral && self.logit_bias.is_empty())
     }
 }
 
@@ -57,6 +79,8 @@ pub struct Sampler {
     candidates: Vec<Candidate>,
     /// Logits after the penalties.
     penalized: Vec<f32>,
+    /// How often each token was drawn, where a penalty asks for it.
+    drawn: HashMap<TokenId, u32>,
 }
 
 /// A token that may be drawn.
@@ -70,22 +94,31 @@ impl Sampler {
     /// A sampler at the start of its random numbers.
     pub fn new(params: SamplingParams) -> Sampler {
         let rng = ChaCha8Rng::seed_from_u64(params.seed);
-        Sampler { params, rng, candidates: Vec::new(), penalized: Vec::new() }
+        Sampler { params, rng, candidates: Vec::new(), penalized: Vec::new(), drawn: HashMap::new() }
     }
 
     /// Chooses the token after `history` under `logits` (n_vocab). `None` if no logit is a number: the weights are
     /// damaged then.
     pub fn sample(&mut self, logits: &[f32], history: &[TokenId]) -> Option<TokenId> {
+        if !self.params.penalizes() {
+            return self.choose(logits);
+        }
+        let mut penalized = std::mem::take(&mut self.penalized);
+        penalized.clear();
+        penalized.extend_from_slice(logits);
         let recent = &history[history.len().saturating_sub(self.params.repeat_last_n)..];
-        let logits = match self.params.repeat_penalty {
-            1.0 => logits,
-            penalty => {
-                self.penalized.clear();
-                self.penalized.extend_from_slice(logits);
-                penalties::repeat(&mut self.penalized, recent, penalty);
-                &self.penalized
-            }
-        };
+        penalties::repeat(&mut penalized, recent, self.params.repeat_penalty);
+        penalties::drawn(&mut penalized, &self.drawn, self.params.presence_penalty, self.params.frequency_penalty);
+        penalties::bias(&mut penalized, &self.params.logit_bias);
+        let token = self.choose(&penalized);
+        self.penalized = penalized;
+        if let Some(token) = token {
+            *self.drawn.entry(token).or_default() += 1;
+        }
+        token
+    }
+
+    fn choose(&mut self, logits: &[f32]) -> Option<TokenId> {
         if self.params.temperature <= 0.0 {
             return likeliest(logits);
         }

@@ -134,7 +134,7 @@ fn answers_go_on_while_a_long_prompt_is_read() {
 #[test]
 fn a_request_that_is_cancelled_leaves_no_cell_behind() {
     let mut engine = engine(1024, 2);
-    let n_free = engine.load().n_free;
+    let n_free = engine.model().n_free();
     let ids = [1, 2, 3].map(|seed| engine.submit(request(&engine, &seed.to_string(), 60, seed)).unwrap());
     let mut sink =
         |id: JobId, _: Event<'_>| if id == ids[0] { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -147,5 +147,5 @@ fn a_request_that_is_cancelled_leaves_no_cell_behind() {
     assert!(ended.iter().all(|(_, answer)| answer.finish_reason == FinishReason::Cancelled));
     // What is kept for others goes when it is in the way.
     engine.score(&[1]).unwrap();
-    assert_eq!(engine.load().n_free, n_free);
+    assert_eq!(engine.model().n_free(), n_free);
 }

@@ -99,6 +99,11 @@ impl Config {
         CacheShape { n_layers: self.n_layers, n_kv_heads: self.n_kv_heads, head_dim: self.head_dim }
     }
 
+    /// Bytes of the cache that a position takes with 16-bit floats.
+    pub fn cache_bytes_per_position(&self) -> u64 {
+        2 * 2 * (self.n_layers as u64) * (self.n_kv_heads as u64) * (self.head_dim as u64)
+    }
+
     /// Refuses numbers that no model has, before anything is computed from them.
     fn checked(self) -> Result<Config, ModelError> {
         let sizes = [

@@ -1,0 +1,144 @@
+//! `taper serve`: an endpoint that speaks OpenAI's API.
+
+use super::{
+    args::{ComputeArgs, ModelArgs, positive},
+    exit::{Exit, UsageError},
+    output::Output,
+};
+use crate::{
+    engine::Prompter,
+    server::{Address, Ended, Loaded, Settings, TlsFiles, serve},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on; any but this machine's own needs --api-key-file
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", help_heading = "Listen")]
+    host: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8080, help_heading = "Listen")]
+    port: u16,
+    /// Listen on a socket in the file system instead
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"], help_heading = "Listen")]
+    unix_socket: Option<PathBuf>,
+    /// Speak TLS, with these certificates
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Listen")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the first certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Listen")]
+    tls_key: Option<PathBuf>,
+    /// Ask for one of the keys in this file, a key a line
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    api_key_file: Option<PathBuf>,
+    /// Let those with a key of this file reload the model by `POST /admin/reload`
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    admin_key_file: Option<PathBuf>,
+    /// Let everybody on the network in without a key
+    #[arg(long, help_heading = "Access")]
+    insecure: bool,
+    /// A name beside localhost by which this server may be called (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = "Access")]
+    allow_host: Vec<String>,
+    /// An origin whose pages may use this server, `*` for all (repeatable)
+    #[arg(long, value_name = "ORIGIN", help_heading = "Access")]
+    cors: Vec<String>,
+    /// Requests a minute for each key
+    #[arg(long, value_name = "N", help_heading = "Access")]
+    rate_limit: Option<u32>,
+    /// Requests that are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = positive, help_heading = "Capacity")]
+    parallel: usize,
+    /// Requests that may wait beside them
+    #[arg(long, value_name = "N", default_value_t = 128, help_heading = "Capacity")]
+    queue: usize,
+    /// Bytes that the keys and values of all requests may take; only what they need is taken
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30, help_heading = "Capacity")]
+    kv_cache_bytes: u64,
+    /// Bytes of the body of a request at most
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, help_heading = "Capacity")]
+    max_body_bytes: usize,
+    /// Connections at once at most
+    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = positive, help_heading = "Capacity")]
+    max_connections: usize,
+    /// Seconds that a request may take to arrive and a connection to stay idle
+    #[arg(long, value_name = "N", default_value_t = 60, help_heading = "Capacity")]
+    idle_seconds: u64,
+    /// Seconds that requests under way may take when the server ends
+    #[arg(long, value_name = "N", default_value_t = 30, help_heading = "Capacity")]
+    drain_seconds: u64,
+    /// How clients call the model [default: as it was asked for]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    alias: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let settings = args.settings()?;
+    let progress = output.spinner("loading the model");
+    let loaded = args.load()?;
+    progress.finish_and_clear();
+    let name = loaded.name.clone();
+    let again = args.clone();
+    let ready = |url: &str| output.note(&format!("`{name}` at {url}"));
+    Ok(match serve(settings, loaded, Box::new(move || again.load()), ready)? {
+        Ended::Drained => Exit::Done,
+        Ended::CutOff(n) => {
+            output.note(&format!("{n} requests were cut off after {} seconds", args.drain_seconds));
+            Exit::Done
+        }
+        Ended::Interrupted => Exit::Interrupted,
+    })
+}
+
+impl Args {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let is_public = self.unix_socket.is_none() && !self.host.is_loopback();
+        if is_public && self.api_key_file.is_none() && !self.insecure {
+            let message = format!(
+                "`--host {}` lets the network in, expected --api-key-file\nhint: --insecure lets everybody in without a key",
+                self.host
+            );
+            return Err(UsageError(message).into());
+        }
+        let address = match &self.unix_socket {
+            Some(path) => Address::Unix(path.clone()),
+            None => Address::Tcp(SocketAddr::new(self.host, self.port)),
+        };
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
+        Ok(Settings {
+            address,
+            tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
+            keys_file: self.api_key_file.clone(),
+            admin_keys_file: self.admin_key_file.clone(),
+            hosts: self.allow_host.clone(),
+            origins: self.cors.clone(),
+            rate_limit: self.rate_limit,
+            n_parallel: self.parallel,
+            n_queue: self.queue,
+            max_body_bytes: self.max_body_bytes,
+            idle: Duration::from_secs(self.idle_seconds),
+            drain: Duration::from_secs(self.drain_seconds),
+            ping: Duration::from_secs(15),
+            n_connections: self.max_connections,
+        })
+    }
+
+    /// Loads the model with a cache for the requests that are worked on at once.
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let files = self.model.open()?;
+        let tokenizer = files.tokenizer()?;
+        let template = files.template(&tokenizer)?;
+        let room = (self.parallel, self.kv_cache_bytes);
+        let engine = files.load_for_many(self.compute.compute(), self.compute.ctx_size, room, tokenizer.clone())?;
+        let name = self.alias.clone().unwrap_or_else(|| files.reference().to_owned());
+        Ok(Loaded { name, prompter: Prompter::new(tokenizer, template), engine, files })
+    }
+}

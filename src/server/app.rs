@@ -1,0 +1,162 @@
+//! What all requests share: the model, the settings, and whether the server takes more.
+
+use super::{Settings, error::ApiError, keys::Keys, tools::CallFormat, worker::Worker};
+use crate::{
+    engine::{Constraint, Engine, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Prompter},
+    sampling::SamplingParams,
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// A loaded model, before it is served.
+pub struct Loaded {
+    /// How clients call it.
+    pub name: String,
+    /// Its files.
+    pub files: ModelFiles,
+    /// With as many places as there may be requests at once.
+    pub engine: Engine,
+    /// Makes its prompts.
+    pub prompter: Prompter,
+}
+
+/// Loads the model, again whenever it is to be swapped.
+pub type Loader = Box<dyn Fn() -> anyhow::Result<Loaded> + Send + Sync>;
+
+/// A model that is served.
+pub(super) struct Model {
+    pub(super) name: String,
+    pub(super) prompter: Prompter,
+    pub(super) sampling: SamplingParams,
+    pub(super) call_format: CallFormat,
+    pub(super) worker: Worker,
+    pub(super) n_ctx: usize,
+    pub(super) n_vocab: usize,
+    pub(super) created: u64,
+    /// Made when the first request needs it: it takes a while for a large vocabulary.
+    grammars: OnceLock<Result<Grammars, String>>,
+}
+
+impl Model {
+    pub(super) fn start(loaded: Loaded, n_most: usize) -> Result<Model, StartError> {
+        let Loaded { name, files, engine, prompter } = loaded;
+        let template = files.template_source()?.unwrap_or_default();
+        Ok(Model {
+            name,
+            sampling: files.sampling()?,
+            call_format: CallFormat::of_template(&template),
+            n_ctx: engine.n_ctx(),
+            n_vocab: engine.model().n_vocab(),
+            worker: Worker::start(engine, n_most)?,
+            created: now(),
+            prompter,
+            grammars: OnceLock::new(),
+        })
+    }
+
+    /// A constraint to `grammar`.
+    pub(super) fn constraint(&self, grammar: &Grammar) -> Result<Constraint, GrammarError> {
+        let grammars =
+            self.grammars.get_or_init(|| Grammars::new(self.prompter.tokenizer()).map_err(|e| e.to_string()));
+        match grammars {
+            Ok(grammars) => grammars.compile(grammar),
+            Err(error) => Err(GrammarError::Malformed(error.clone())),
+        }
+    }
+}
+
+/// Why a model cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its files are damaged.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The system gives no thread, socket or file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What all requests share.
+pub(super) struct App {
+    pub(super) settings: Settings,
+    pub(super) keys: Keys,
+    /// Of those who may reload the model; `None` if nobody may.
+    pub(super) admin_keys: Option<Keys>,
+    pub(super) metrics: Option<PrometheusHandle>,
+    model: RwLock<Arc<Model>>,
+    loader: Loader,
+    draining: AtomicBool,
+    n_named: AtomicU64,
+}
+
+impl App {
+    pub(super) fn new(settings: Settings, keys: Keys, admin_keys: Option<Keys>, model: Model, loader: Loader) -> App {
+        App {
+            settings,
+            keys,
+            admin_keys,
+            metrics: super::metrics::recorder(),
+            model: RwLock::new(Arc::new(model)),
+            loader,
+            draining: AtomicBool::new(false),
+            n_named: AtomicU64::new(0),
+        }
+    }
+
+    /// The model that is served now. Who holds it can finish with it after another has taken its place.
+    pub(super) fn model(&self) -> Arc<Model> {
+        Arc::clone(&self.model.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The model by the name that a client gives; none means whichever there is.
+    pub(super) fn model_named(&self, name: Option<&str>) -> Result<Arc<Model>, ApiError> {
+        let model = self.model();
+        match name {
+            Some(name) if name != model.name && !name.is_empty() => {
+                let message = format!("there is no model `{name}`, only `{}`", model.name);
+                Err(ApiError::not_found(message, "model_not_found"))
+            }
+            _ => Ok(model),
+        }
+    }
+
+    /// Loads the model anew and serves it from now on; requests under way end with the old one.
+    pub(super) fn reload(&self) -> anyhow::Result<()> {
+        let model = Model::start((self.loader)()?, self.settings.n_most())?;
+        tracing::info!(model = model.name, "reloaded");
+        *self.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
+        Ok(())
+    }
+
+    /// Takes no more requests.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no more requests are taken.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A name that no other request of this process has.
+    pub(super) fn new_id(&self) -> String {
+        static STARTED: OnceLock<u64> = OnceLock::new();
+        let started = STARTED.get_or_init(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            since.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
+        });
+        format!("{started:016x}{:08x}", self.n_named.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

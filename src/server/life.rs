@@ -1,0 +1,162 @@
+//! From the first request to the last.
+
+use super::{
+    Settings,
+    app::{App, Loaded, Loader, Model, StartError},
+    keys::Keys,
+    listen::Listener,
+    routes::router,
+};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::{io, sync::Arc};
+
+/// Threads that speak with clients; computing is done elsewhere.
+const TALKERS: usize = 2;
+/// Threads for templates, tokenizers and grammars at most.
+const PREPARERS: usize = 16;
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// After all requests were answered.
+    Drained,
+    /// The time for that was over: so many requests were cut off.
+    CutOff(usize),
+    /// Asked a second time, at once.
+    Interrupted,
+}
+
+/// What the system asks of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    End,
+    Reload,
+}
+
+/// Serves a model until the process is asked to end. `ready` is called with the address when requests can come.
+///
+/// # Errors
+/// [`StartError`] when the address is taken, or a file of the settings cannot be used.
+pub fn serve(
+    settings: Settings,
+    loaded: Loaded,
+    loader: Loader,
+    ready: impl FnOnce(&str),
+) -> Result<Ended, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(TALKERS)
+        .max_blocking_threads(PREPARERS)
+        .enable_all()
+        .build()?;
+    let keys = Keys::read(settings.keys_file.clone(), settings.rate_limit)?;
+    let admin_keys = settings.admin_keys_file.clone().map(|file| Keys::read(Some(file), None)).transpose()?;
+    let model = Model::start(loaded, settings.n_most())?;
+    let app = Arc::new(App::new(settings, keys, admin_keys, model, loader));
+    let ended = runtime.block_on(live(app, ready))?;
+    // What is left has been given its time.
+    runtime.shutdown_background();
+    Ok(ended)
+}
+
+async fn live(app: Arc<App>, ready: impl FnOnce(&str)) -> io::Result<Ended> {
+    let listener = Listener::bind(&app.settings).await?;
+    let mut signals = Signals::new()?;
+    let router = router(Arc::clone(&app));
+    let graceful = GracefulShutdown::new();
+    ready(&listener.url);
+    loop {
+        tokio::select! {
+            () = listener.run(&router, &graceful) => {}
+            signal = signals.next() => match signal {
+                Signal::Reload => reload(&app),
+                Signal::End => break,
+            },
+        }
+    }
+    app.drain();
+    let n = app.model().worker.n_in_flight();
+    tracing::info!(n, "ending when the requests under way are answered");
+    // From here on clients are refused, so that balancers turn to others.
+    drop(listener);
+    let ended = tokio::select! {
+        () = graceful.shutdown() => Ended::Drained,
+        () = tokio::time::sleep(app.settings.drain) => Ended::CutOff(app.model().worker.n_in_flight()),
+        () = signals.end() => Ended::Interrupted,
+    };
+    if let super::Address::Unix(path) = &app.settings.address {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(ended)
+}
+
+/// Reads keys and model again, while requests go on.
+fn reload(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = app.keys.reload() {
+            tracing::error!(%error, "the keys stay as they were");
+        }
+        if let Err(error) = app.reload() {
+            tracing::error!(error = format!("{error:#}"), "the model stays as it was");
+        }
+    });
+}
+
+/// The signals that a server hears.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hang_up: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
+    #[cfg(windows)]
+    shutdown: tokio::signal::windows::CtrlShutdown,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
+    }
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
+        Ok(Signals { interrupt: ctrl_c()?, close: ctrl_close()?, shutdown: ctrl_shutdown()? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.close.recv() => Signal::End,
+            _ = self.shutdown.recv() => Signal::End,
+        }
+    }
+}
+
+impl Signals {
+    /// Waits until the process is asked to end.
+    async fn end(&mut self) {
+        while self.next().await != Signal::End {}
+    }
+}
