@@ -3,17 +3,23 @@
 
 mod cache;
 mod error;
+mod hash;
+mod keep;
 mod list;
 mod location;
 mod name;
+mod pins;
 mod reference;
 mod repository;
 mod select;
 
 pub use cache::{Cache, Resolved};
 pub use error::HubError;
-pub use list::{CachedModel, CachedRevision, Listing};
+pub use hash::{Algorithm, Hashed};
+pub use keep::{Check, Deletion, Item, ItemKind, KeepError, Kept, Prune, State, Target};
+pub use list::{CachedChoice, CachedModel, CachedRevision, Listing};
 pub use name::quantization;
+pub use pins::{PinError, PinnedFile, PinnedModel, Pins};
 pub use reference::{HubReference, Reference, Selector};
 pub use repository::CachedFile;
 pub use select::{ListedFile, SelectError, Selection, select};
