@@ -33,6 +33,9 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
+            [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Hash the models in the cache again')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
@@ -54,6 +57,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--truncate', '--truncate', [CompletionResultType]::ParameterName, 'Which part of a prompt that does not fit to leave out')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('--ctx-size', '--ctx-size', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
@@ -104,9 +108,46 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'taper;rm' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only list what would be deleted')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;verify' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;prune' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--keep-revisions', '--keep-revisions', [CompletionResultType]::ParameterName, 'Keep revisions that no branch or tag stands for')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only list what would be deleted')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'taper;tokenize' {
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
@@ -125,6 +166,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The text')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('--ctx-size', '--ctx-size', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
@@ -176,6 +218,9 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
+            [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Hash the models in the cache again')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
@@ -191,6 +236,15 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             break
         }
         'taper;help;list' {
+            break
+        }
+        'taper;help;rm' {
+            break
+        }
+        'taper;help;verify' {
+            break
+        }
+        'taper;help;prune' {
             break
         }
         'taper;help;tokenize' {

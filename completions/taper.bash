@@ -34,6 +34,12 @@ _taper() {
             taper,perplexity)
                 cmd="taper__subcmd__perplexity"
                 ;;
+            taper,prune)
+                cmd="taper__subcmd__prune"
+                ;;
+            taper,rm)
+                cmd="taper__subcmd__rm"
+                ;;
             taper,run)
                 cmd="taper__subcmd__run"
                 ;;
@@ -42,6 +48,9 @@ _taper() {
                 ;;
             taper,tokenize)
                 cmd="taper__subcmd__tokenize"
+                ;;
+            taper,verify)
+                cmd="taper__subcmd__verify"
                 ;;
             taper__subcmd__help,completions)
                 cmd="taper__subcmd__help__subcmd__completions"
@@ -61,6 +70,12 @@ _taper() {
             taper__subcmd__help,perplexity)
                 cmd="taper__subcmd__help__subcmd__perplexity"
                 ;;
+            taper__subcmd__help,prune)
+                cmd="taper__subcmd__help__subcmd__prune"
+                ;;
+            taper__subcmd__help,rm)
+                cmd="taper__subcmd__help__subcmd__rm"
+                ;;
             taper__subcmd__help,run)
                 cmd="taper__subcmd__help__subcmd__run"
                 ;;
@@ -70,6 +85,9 @@ _taper() {
             taper__subcmd__help,tokenize)
                 cmd="taper__subcmd__help__subcmd__tokenize"
                 ;;
+            taper__subcmd__help,verify)
+                cmd="taper__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +95,7 @@ _taper() {
 
     case "${cmd}" in
         taper)
-            opts="-q -v -h -V --quiet --verbose --color --help --version run show list tokenize perplexity doctor completions man help"
+            opts="-q -v -h -V --quiet --verbose --color --help --version run show list rm verify prune tokenize perplexity doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -131,7 +149,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help)
-            opts="run show list tokenize perplexity doctor completions man help"
+            opts="run show list rm verify prune tokenize perplexity doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,6 +246,34 @@ _taper() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        taper__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         taper__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -257,6 +303,20 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help__subcmd__tokenize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -307,7 +367,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__perplexity)
-            opts="-f -m -c -t -q -v -h --file --model --offline --ctx-size --threads --device --json --quiet --verbose --color --help"
+            opts="-f -m -c -t -q -v -h --file --model --offline --locked --ctx-size --threads --device --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -326,6 +386,10 @@ _taper() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -360,8 +424,44 @@ _taper() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        taper__subcmd__prune)
+            opts="-q -v -h --keep-revisions --dry-run --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__rm)
+            opts="-q -v -h --dry-run --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         taper__subcmd__run)
-            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
+            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --locked --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -412,6 +512,10 @@ _taper() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -493,7 +597,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__tokenize)
-            opts="-m -q -v -h --model --offline --json --no-bos --special --quiet --verbose --color --help"
+            opts="-m -q -v -h --model --offline --locked --json --no-bos --special --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -507,6 +611,28 @@ _taper() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__verify)
+            opts="-q -v -h --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

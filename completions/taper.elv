@@ -30,6 +30,9 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand run 'Answer a prompt; without one on a terminal, chat'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
+            cand rm 'Remove models from the cache'
+            cand verify 'Hash the models in the cache again'
+            cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
@@ -50,6 +53,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --truncate 'Which part of a prompt that does not fit to leave out'
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand -t 'Threads on the CPU [default: physical cores]'
@@ -97,9 +101,43 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'taper;rm'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --dry-run 'Only list what would be deleted'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;verify'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;prune'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --keep-revisions 'Keep revisions that no branch or tag stands for'
+            cand --dry-run 'Only list what would be deleted'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'taper;tokenize'= {
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand --color 'Whether to color what a terminal shows'
             cand --offline 'Never open a socket: only what is on disk'
             cand --json 'Print one JSON object'
@@ -117,6 +155,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --file 'The text'
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand -t 'Threads on the CPU [default: physical cores]'
@@ -164,6 +203,9 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand run 'Answer a prompt; without one on a terminal, chat'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
+            cand rm 'Remove models from the cache'
+            cand verify 'Hash the models in the cache again'
+            cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
@@ -176,6 +218,12 @@ set edit:completion:arg-completer[taper] = {|@words|
         &'taper;help;show'= {
         }
         &'taper;help;list'= {
+        }
+        &'taper;help;rm'= {
+        }
+        &'taper;help;verify'= {
+        }
+        &'taper;help;prune'= {
         }
         &'taper;help;tokenize'= {
         }

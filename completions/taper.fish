@@ -34,6 +34,9 @@ complete -c taper -n "__fish_taper_needs_command" -s V -l version -d 'Print vers
 complete -c taper -n "__fish_taper_needs_command" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
 complete -c taper -n "__fish_taper_needs_command" -f -a "show" -d 'Show what a model file says of itself'
 complete -c taper -n "__fish_taper_needs_command" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "rm" -d 'Remove models from the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "verify" -d 'Hash the models in the cache again'
+complete -c taper -n "__fish_taper_needs_command" -f -a "prune" -d 'Delete what no model in the cache needs'
 complete -c taper -n "__fish_taper_needs_command" -f -a "tokenize" -d 'Turn text into token ids'
 complete -c taper -n "__fish_taper_needs_command" -f -a "perplexity" -d 'Measure how likely a model finds a text'
 complete -c taper -n "__fish_taper_needs_command" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
@@ -52,6 +55,7 @@ complete -c taper -n "__fish_taper_using_subcommand run" -l truncate -d 'Which p
 middle\t'The middle'
 tail\t'The end'"
 complete -c taper -n "__fish_taper_using_subcommand run" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand run" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
@@ -88,7 +92,32 @@ complete -c taper -n "__fish_taper_using_subcommand list" -l json -d 'Print one 
 complete -c taper -n "__fish_taper_using_subcommand list" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand list" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand rm" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand rm" -l dry-run -d 'Only list what would be deleted'
+complete -c taper -n "__fish_taper_using_subcommand rm" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand verify" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand verify" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand prune" -l keep-revisions -d 'Keep revisions that no branch or tag stands for'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l dry-run -d 'Only list what would be deleted'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
@@ -101,6 +130,7 @@ complete -c taper -n "__fish_taper_using_subcommand tokenize" -s v -l verbose -d
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s f -l file -d 'The text' -r -F
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
@@ -131,12 +161,15 @@ never\t'Never'"
 complete -c taper -n "__fish_taper_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand man" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "list" -d 'List the models in the cache'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "man" -d 'Print the manual page'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "rm" -d 'Remove models from the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "verify" -d 'Hash the models in the cache again'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "prune" -d 'Delete what no model in the cache needs'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "man" -d 'Print the manual page'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list rm verify prune tokenize perplexity doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -4,7 +4,7 @@ use crate::{
     backend::BackendError,
     engine::{EngineError, OpenError},
     gguf::GgufError,
-    hub::HubError,
+    hub::{HubError, KeepError, PinError},
     model::ModelError,
     text::{TemplateError, TextError},
 };
@@ -39,6 +39,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Files are not what they should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DamagedError(pub(crate) String);
+
 /// The command line asks for what cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -55,12 +60,17 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<UsageError>() {
         return Some(Exit::Usage);
     }
+    if error.is::<DamagedError>() {
+        return Some(Exit::Damaged);
+    }
     let open = error.downcast_ref::<OpenError>().map(of_open);
     let engine = || error.downcast_ref::<EngineError>().map(of_engine);
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
+    let keep = || error.downcast_ref::<KeepError>().map(of_keep);
+    let pins = || error.downcast_ref::<PinError>().map(of_pins);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(text).or_else(io)
+    open.or_else(engine).or_else(hub).or_else(keep).or_else(pins).or_else(text).or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -127,5 +137,23 @@ fn of_hub(error: &HubError) -> Exit {
         HubError::Damaged { .. } => Exit::Damaged,
         HubError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
         _ => Exit::NotFound,
+    }
+}
+
+fn of_keep(error: &KeepError) -> Exit {
+    match error {
+        KeepError::NotOfCache { .. } => Exit::Usage,
+        KeepError::NotThere { .. } | KeepError::NotSelected { .. } => Exit::NotFound,
+        KeepError::Hub(error) => of_hub(error),
+        KeepError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        KeepError::InUse { .. } | KeepError::NotPlain { .. } => Exit::Failed,
+    }
+}
+
+fn of_pins(error: &PinError) -> Exit {
+    match error {
+        PinError::Hub(error) => of_hub(error),
+        PinError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        _ => Exit::Damaged,
     }
 }

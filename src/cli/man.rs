@@ -39,10 +39,10 @@ fn render_options(sub: &clap::Command, page: &mut Vec<u8>) -> anyhow::Result<()>
 const EXIT_CODES: &str = "\
 .SH \"EXIT STATUS\"
 .TP\n\\fB0\\fR\ndone
-.TP\n\\fB1\\fR\nfailed, none of the below
+.TP\n\\fB1\\fR\nfailed, none of the below; or a model to be removed is in use
 .TP\n\\fB2\\fR\nthe command line or a request is wrong
 .TP\n\\fB3\\fR\nno such model, file, quantization or revision; or not in the cache while offline
-.TP\n\\fB6\\fR\na file is damaged, malformed or not supported
+.TP\n\\fB6\\fR\na file is damaged, malformed or not supported, or not what is pinned
 .TP\n\\fB7\\fR\nnot enough memory, or no such device
 .TP\n\\fB8\\fR\nthe prompt does not fit the context
 .TP\n\\fB9\\fR\nthe output is not what was demanded (--require-stop)

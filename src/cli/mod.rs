@@ -3,6 +3,7 @@
 mod args;
 mod assemble;
 mod completions;
+mod deletion;
 mod doctor;
 mod exit;
 mod interrupt;
@@ -10,10 +11,14 @@ mod list;
 mod man;
 mod output;
 mod perplexity;
+mod pins;
+mod prune;
 mod repl;
+mod rm;
 mod run;
 mod show;
 mod tokenize;
+mod verify;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use output::Output;
@@ -52,6 +57,12 @@ enum Command {
     Show(show::Args),
     /// List the models in the cache
     List(list::Args),
+    /// Remove models from the cache
+    Rm(rm::Args),
+    /// Hash the models in the cache again
+    Verify(verify::Args),
+    /// Delete what no model in the cache needs
+    Prune(prune::Args),
     /// Turn text into token ids
     Tokenize(tokenize::Args),
     /// Measure how likely a model finds a text
@@ -76,6 +87,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::execute(&args, &output),
         Command::Show(args) => show::execute(&args, &output),
         Command::List(args) => list::execute(&args, &output),
+        Command::Rm(args) => rm::execute(&args, &output),
+        Command::Verify(args) => verify::execute(&args, &output),
+        Command::Prune(args) => prune::execute(&args, &output),
         Command::Tokenize(args) => tokenize::execute(&args, &output),
         Command::Perplexity(args) => perplexity::execute(&args, &output),
         Command::Doctor(args) => doctor::execute(&args, &output),

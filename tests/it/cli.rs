@@ -43,22 +43,22 @@ impl Fixture {
     }
 }
 
-fn bare(command: &str) -> Command {
+pub(crate) fn bare(command: &str) -> Command {
     let mut taper = Command::cargo_bin("taper").unwrap();
     taper.env_remove("TAPER_MODEL").env_remove("HF_HUB_CACHE").arg(command);
     taper
 }
 
-fn stdout(command: &mut Command) -> String {
+pub(crate) fn stdout(command: &mut Command) -> String {
     String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
 }
 
-fn json(command: &mut Command) -> Value {
+pub(crate) fn json(command: &mut Command) -> Value {
     serde_json::from_str(&stdout(command.arg("--json"))).unwrap()
 }
 
 /// Asserts the exit code and that stderr is an error of one line, perhaps with hints; gives that line.
-fn error(command: &mut Command, code: i32) -> String {
+pub(crate) fn error(command: &mut Command, code: i32) -> String {
     let output = command.assert().code(code).get_output().clone();
     let text = String::from_utf8(output.stderr).unwrap();
     let mut lines = text.lines().filter(|line| !line.starts_with("note: "));
@@ -285,7 +285,9 @@ fn committed_completions_are_current() {
 #[test]
 fn every_command_is_in_the_manual() {
     let page = stdout(&mut bare("man"));
-    for command in ["RUN", "SHOW", "LIST", "TOKENIZE", "PERPLEXITY", "DOCTOR", "COMPLETIONS", "MAN"] {
+    for command in
+        ["RUN", "SHOW", "LIST", "RM", "VERIFY", "PRUNE", "TOKENIZE", "PERPLEXITY", "DOCTOR", "COMPLETIONS", "MAN"]
+    {
         assert!(page.contains(&format!("TAPER {command}")), "{command}");
     }
     assert!(page.contains("EXIT STATUS"));
