@@ -78,7 +78,7 @@ fn text(deletion: &Deletion, dry_run: bool) -> String {
     let mut text = String::new();
     let mut bytes_of: BTreeMap<String, u64> = BTreeMap::new();
     for item in &deletion.items {
-        let repo = item.repo.as_deref().unwrap_or("what no model uses");
+        let repo = item.repo.as_deref().unwrap_or("(shared files)");
         *bytes_of.entry(repo.into()).or_default() += item.size_bytes;
         if dry_run {
             let (size, path) = (DecimalBytes(item.size_bytes).to_string(), item.path.display().to_string());

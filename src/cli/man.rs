@@ -21,6 +21,8 @@ pub(crate) fn execute(_args: &Args, output: &Output) -> anyhow::Result<Exit> {
         page.extend(format!(".SH \"TAPER {name}\"\n").bytes());
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
         page.extend(format!("{about}\n").bytes());
+        let more = sub.get_after_help().map(|more| format!(".PP\n{more}\n"));
+        page.extend(more.unwrap_or_default().bytes());
         render_options(sub, &mut page)?;
     }
     page.extend(EXIT_CODES.bytes());

@@ -86,7 +86,7 @@ impl Output {
 
     /// The same for bytes, with their rate.
     pub(crate) fn progress_bytes(&self, what: &'static str, n: u64) -> ProgressBar {
-        self.bar("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}", what, Some(n))
+        self.bar("{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}", what, Some(n))
     }
 
     /// Whether ages are for somebody who reads them now; times are for all others.

@@ -113,7 +113,7 @@ impl Deletion {
             }
             let locks = self.cache.join(".locks").join(folder.file_name().unwrap_or_default());
             // Not empty is no error, and a folder that stays does no harm.
-            let _ = fs::remove_dir(locks);
+            let _ = fs::remove_dir(locks).and_then(|()| fs::remove_dir(self.cache.join(".locks")));
         }
         Ok(())
     }

@@ -133,3 +133,48 @@ print(pins['version'], [model['reference'] for model in pins['model']], [file['n
     let printed = run(&python, script, &path);
     assert_eq!(printed.trim(), "1 ['o/r', 'o/r:Q8_0'] ['größe \"quoted\".gguf', 'z\\x7f\\t.gguf', 'ü.gguf']");
 }
+
+/// Since version 2.4, blobs that were fetched through Xet are links into a store that repositories share.
+#[cfg(unix)]
+#[test]
+fn what_python_shares_between_repositories_is_freed_with_the_last() {
+    let Some(python) = python() else { return };
+    let cache = HubCache::new(Layout::Links);
+    let script = "
+import sys
+from pathlib import Path
+try:
+    from huggingface_hub.utils import _shared_blobs
+except ImportError:
+    sys.exit('no store')
+for blob in Path(sys.argv[1]).glob('models--*/blobs/*'):
+    size = blob.stat().st_size
+    assert _shared_blobs.publish_blob_to_shared_store(
+        blob_path=str(blob), xet_hash='ab' * 32, cache_dir=sys.argv[1], expected_size=size)
+";
+    for repo in ["o/a", "o/b"] {
+        cache.reference(repo, "main", COMMITS[0]).file(repo, COMMITS[0], "x-Q8_0.gguf", "shared content");
+    }
+    let output = Command::new(&python).arg("-c").arg(script).arg(cache.folder.path()).output().unwrap();
+    if String::from_utf8_lossy(&output.stderr).trim() == "no store" {
+        return eprintln!("skipped: this version of huggingface_hub has no shared store");
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(run(&python, SCAN, cache.folder.path()), scan(&cache));
+    let checks = cache.cache().checks(None).unwrap();
+    assert!(checks.len() == 2 && checks.iter().all(|check| check.run(&mut |_| ()) == taper::hub::State::Sound));
+    let remove = |repo: &str| cache.cache().removal(&[Target::parse(repo).unwrap()]).unwrap().execute().unwrap();
+    assert_eq!(remove("o/a").freed_bytes(), 0);
+    assert_eq!(run(&python, SCAN, cache.folder.path()), scan(&cache));
+    assert_eq!(remove("o/b").freed_bytes(), 14);
+    let left = run(
+        &python,
+        "
+import sys
+from huggingface_hub import scan_cache_dir
+print(scan_cache_dir(sys.argv[1]).size_on_disk)
+",
+        cache.folder.path(),
+    );
+    assert_eq!(left.trim(), "0");
+}

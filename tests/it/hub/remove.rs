@@ -248,3 +248,29 @@ fn more_blobs_than_a_process_may_lock_at_once_go_too() {
     remove(&cache, &["o/r@main"]);
     assert_eq!(models(&cache), ["o/r 1 3"]);
 }
+
+/// Python takes a repository for damaged if a name leads to no revision, or a link to no blob.
+#[test]
+fn an_interruption_at_any_file_leaves_a_cache_that_is_whole() {
+    for &layout in LAYOUTS {
+        for model in ["o/r", "o/r@v1", "o/r:Q8_0", "o/r:Q4_K_M"] {
+            let n_items = plan(&example(layout), &[model]).unwrap().items.len();
+            for n in 0..n_items {
+                let cache = example(layout);
+                for item in &plan(&cache, &[model]).unwrap().items[..n] {
+                    fs::remove_file(&item.path).unwrap();
+                }
+                let listing = cache.cache().list();
+                assert_eq!(listing.problems, [""; 0], "{model} after {n}");
+                let refs = |name: &str| cache.repo("o/r").join("refs").join(name).exists();
+                let named: usize = listing.models.iter().flat_map(|it| &it.revisions).map(|it| it.refs.len()).sum();
+                let n_refs = ["main", "v1", "refs/pr/1"].into_iter().filter(|name| refs(name)).count();
+                assert_eq!(named, n_refs + 1, "{model} after {n}");
+                remove(&cache, &["o/other"]);
+                let rest = plan(&cache, &["o/r"]).unwrap();
+                rest.execute().unwrap();
+                assert!(!cache.repo("o/r").exists());
+            }
+        }
+    }
+}
