@@ -4,7 +4,7 @@ use super::{
     exit::{DamagedError, Exit},
     output::{Output, escaped},
 };
-use crate::hub::{Cache, Check, KeepError, State, Target};
+use crate::hub::{Cache, Check, KeepError, State, Target, shell_word};
 use indicatif::DecimalBytes;
 use serde::Serialize;
 use std::{collections::BTreeSet, path::Path};
@@ -124,7 +124,9 @@ impl Report {
         let mut repairs = BTreeSet::new();
         for file in wrong {
             repairs.insert(match &file.revision {
-                Some(_) => format!("repair it with `taper rm {0} && taper pull {0}`", escaped(&file.reference())),
+                Some(_) => {
+                    format!("repair it with `taper rm {0} && taper pull {0}`", shell_word(&escaped(&file.reference())))
+                }
                 None => "remove blobs that no model uses with `taper prune`".into(),
             });
         }

@@ -112,9 +112,9 @@ pub(super) fn download_command(reference: &HubReference) -> String {
     command
 }
 
-/// `text` as one word of a shell.
-fn shell_word(text: &str) -> String {
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c)) {
+/// `text` as one word of a shell: what a hint may have of a stranger's text.
+pub fn shell_word(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@".contains(c)) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))

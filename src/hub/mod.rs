@@ -1,5 +1,5 @@
 //! Models of the Hugging Face Hub: what a MODEL argument means, which of a repository's files that asks for, and the
-//! cache that Python's `huggingface_hub` shares.
+//! cache that Python's `huggingface_hub` shares: finding models in it, keeping it in order, pinning what is in it.
 
 mod cache;
 mod error;
@@ -14,7 +14,7 @@ mod repository;
 mod select;
 
 pub use cache::{Cache, Resolved};
-pub use error::HubError;
+pub use error::{HubError, shell_word};
 pub use hash::{Algorithm, Hashed};
 pub use keep::{Check, Deletion, Item, ItemKind, KeepError, Kept, Prune, State, Target};
 pub use list::{CachedChoice, CachedModel, CachedRevision, Listing};

@@ -26,36 +26,36 @@ impl Deletion {
     ///
     /// # Errors
     /// [`KeepError::Io`] when the system refuses; the cache is whole then, too, with less in it.
-    pub fn execute(self) -> Result<Deletion, KeepError> {
-        let mut done = Deletion { items: Vec::new(), ..self.clone() };
-        let of = |kinds: &'static [ItemKind]| self.items.iter().filter(move |item| kinds.contains(&item.kind));
+    pub fn execute(mut self) -> Result<Deletion, KeepError> {
+        let planned = std::mem::take(&mut self.items);
+        let of = |kinds: &'static [ItemKind]| planned.iter().filter(move |item| kinds.contains(&item.kind));
         for item in of(&[ItemKind::Ref]).chain(of(&[ItemKind::Absence])).chain(of(&[ItemKind::Entry])) {
-            done.delete(item)?;
+            self.delete(item)?;
         }
-        for (folder, repo) in &self.repositories {
-            let inside = |item: &&Item| item.repo.as_ref() == Some(repo);
+        for (folder, repo) in self.repositories.clone() {
+            let inside = |item: &&Item| item.repo.as_ref() == Some(&repo);
             let blobs: Vec<&Item> = of(&[ItemKind::Partial, ItemKind::Blob]).filter(inside).collect();
             for blobs in blobs.chunks(TOGETHER) {
-                done.delete_blobs(repo, folder, blobs)?;
+                self.delete_blobs(&repo, &folder, blobs)?;
             }
         }
         for item in of(&[ItemKind::Other]) {
-            done.delete(item)?;
+            self.delete(item)?;
         }
         let store = Store::of(&self.cache);
         for item in of(&[ItemKind::Shared]) {
             let sweep = |store: &Store| store.sweep(&item.path);
             if store.as_ref().map_or(Ok(false), sweep).map_err(|source| refused(&item.path, source))? {
-                done.items.push(item.clone());
+                self.items.push(item.clone());
             }
         }
         for item in of(&[ItemKind::Lock]) {
             if locks::delete(&item.path).map_err(|source| refused(&item.path, source))? {
-                done.items.push(item.clone());
+                self.items.push(item.clone());
             }
         }
-        done.tidy()?;
-        Ok(done)
+        self.tidy()?;
+        Ok(self)
     }
 
     fn delete(&mut self, item: &Item) -> Result<(), KeepError> {
@@ -108,7 +108,9 @@ impl Deletion {
                 }
             }
             let unused = self.whole.contains(folder) || walk(folder)?.is_empty();
-            if unused && !self.kept.iter().any(|kept| kept.path.starts_with(folder)) {
+            // A download that has begun meanwhile keeps its folder.
+            let busy = Locks::of(&self.cache, folder).busy().map_err(|source| refused(folder, source))?;
+            if unused && !busy && !self.kept.iter().any(|kept| kept.path.starts_with(folder)) {
                 fs::remove_dir_all(folder).map_err(|source| refused(folder, source))?;
             }
             let locks = self.cache.join(".locks").join(folder.file_name().unwrap_or_default());

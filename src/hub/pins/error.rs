@@ -1,6 +1,6 @@
 //! Why a model is not what is pinned, a variant per remedy.
 
-use super::super::error::HubError;
+use super::super::error::{HubError, shell_word};
 use std::{io, path::PathBuf};
 
 /// Why a model is not what is pinned, or the lock file is of no use.
@@ -15,7 +15,10 @@ pub enum PinError {
         reason: String,
     },
     /// The file does not have the reference.
-    #[error("`{reference}` is not pinned, only {pinned}\nhint: pin it with `taper pull --lock FILE {reference}`")]
+    #[error(
+        "`{reference}` is not pinned, only {pinned}\nhint: pin it with `taper pull --lock FILE {}`",
+        shell_word(reference)
+    )]
     NotPinned {
         /// The reference.
         reference: String,
@@ -43,7 +46,10 @@ pub enum PinError {
         sha256: String,
     },
     /// A pinned file is not there.
-    #[error("`{model}` lacks the file `{name}`, pinned with sha256 {sha256}\nhint: fetch it with `taper pull {model}`")]
+    #[error(
+        "`{model}` lacks the file `{name}`, pinned with sha256 {sha256}\nhint: fetch it with `taper pull {}`",
+        shell_word(model)
+    )]
     Lacks {
         /// The reference.
         model: String,

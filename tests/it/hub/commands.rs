@@ -190,3 +190,14 @@ fn locked_runs_what_is_pinned_and_nothing_else() {
     fs::remove_file(&lock).unwrap();
     error(&mut run("o/r"), 3);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_hint_can_be_pasted_into_a_shell() {
+    let cache = HubCache::new(LAYOUTS[0]);
+    cache.reference("o/r", "main", COMMITS[0]).file("o/r", COMMITS[0], "$(touch x)'.gguf", "hostile");
+    fs::write(cache.repo("o/r").join("blobs").join(blob_name("x.gguf", "hostile")), "").unwrap();
+    let output = taper(&cache, "verify").assert().code(6).get_output().clone();
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert!(talk.contains(r"`taper rm 'o/r:$(touch x)'\''.gguf' && taper pull '"), "{talk}");
+}
