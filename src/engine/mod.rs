@@ -1,6 +1,6 @@
 //! Answers requests with a loaded model, several at once.
 //!
-//! A request becomes a [`job::Job`]; `step` takes all running jobs one forward pass further (`schedule.rs`), and
+//! A request becomes a job (`job.rs`); `step` takes all running jobs one forward pass further (`schedule.rs`), and
 //! [`Engine::generate`] is one request stepped to its end. Since the bits of a row do not depend on its batch, a request
 //! gets the same answer alone and among others.
 
