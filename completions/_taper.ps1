@@ -31,6 +31,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
             [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
@@ -85,8 +86,23 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'taper;pull' {
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Tell what would be fetched, and fetch nothing')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print events as they happen, a JSON object a line; the last of a model has its path')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: tell where in the cache the model is')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'taper;show' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
             [CompletionResult]::new('--tensors', '--tensors', [CompletionResultType]::ParameterName, 'Also list every tensor')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
@@ -216,6 +232,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
         }
         'taper;help' {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
             [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
@@ -230,6 +247,9 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             break
         }
         'taper;help;run' {
+            break
+        }
+        'taper;help;pull' {
             break
         }
         'taper;help;show' {

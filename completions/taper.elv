@@ -28,6 +28,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Answer a prompt; without one on a terminal, chat'
+            cand pull 'Fetch models from the Hub into the cache'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
             cand rm 'Remove models from the cache'
@@ -80,8 +81,22 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'taper;pull'= {
+            cand --token-file 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]'
+            cand --color 'Whether to color what a terminal shows'
+            cand --dry-run 'Tell what would be fetched, and fetch nothing'
+            cand --json 'Print events as they happen, a JSON object a line; the last of a model has its path'
+            cand --offline 'Never open a socket: tell where in the cache the model is'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'taper;show'= {
             cand --color 'Whether to color what a terminal shows'
+            cand --offline 'Never open a socket: only what is on disk'
             cand --json 'Print one JSON object'
             cand --tensors 'Also list every tensor'
             cand -q 'Say nothing but the answer and errors'
@@ -201,6 +216,7 @@ set edit:completion:arg-completer[taper] = {|@words|
         }
         &'taper;help'= {
             cand run 'Answer a prompt; without one on a terminal, chat'
+            cand pull 'Fetch models from the Hub into the cache'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
             cand rm 'Remove models from the cache'
@@ -214,6 +230,8 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'taper;help;run'= {
+        }
+        &'taper;help;pull'= {
         }
         &'taper;help;show'= {
         }

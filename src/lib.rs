@@ -9,10 +9,12 @@
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
 //! one thing that all of them share.
 //!
-//! - [`cli`]: a file per subcommand, each `Args` and `execute`; `args.rs` has the flags that several share, `output.rs` is
-//!   the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the chat on a terminal.
+//! - [`cli`]: a file per subcommand, each `Args` and `execute`; `args.rs` has the flags that several share, `fetch.rs` finds
+//!   or fetches models of the Hub, `output.rs` is the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the
+//!   chat on a terminal.
 //! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, the cache on disk that Python's
-//!   `huggingface_hub` shares (`keep/` puts it in order), and pins of what references stand for.
+//!   `huggingface_hub` shares (`keep/` puts it in order), and pins of what references stand for. [`hub::pull`] fetches
+//!   models, and is the only place that opens sockets.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over

@@ -1,10 +1,10 @@
 //! Flags that several subcommands share, and what they stand for.
 
-use super::{exit::UsageError, output::Output, pins::Locked};
+use super::{exit::UsageError, fetch, output::Output, pins::Locked};
 use crate::{
     backend::{Compute, DeviceChoice},
     engine::ModelFiles,
-    hub::{Cache, Reference},
+    hub::Reference,
     sampling::SamplingParams,
 };
 use anyhow::Context;
@@ -80,14 +80,15 @@ pub(crate) struct SamplingArgs {
 }
 
 impl ModelArgs {
-    /// Finds the model on disk and reads its headers.
+    /// Finds the model, fetches it if need be, and reads its headers.
     pub(crate) fn open(&self, output: &Output) -> anyhow::Result<ModelFiles> {
-        open(&self.model, self.locked.as_deref(), output)
+        open(&self.model, self.locked.as_deref(), self.offline, output)
     }
 }
 
-/// Finds the model called `name` on disk, makes sure that it is what a lock file pins, and reads its headers.
-pub(crate) fn open(name: &str, locked: Option<&Path>, output: &Output) -> anyhow::Result<ModelFiles> {
+/// Finds the model called `name`, fetches it from the Hub if the cache lacks it, makes sure that it is what a lock file
+/// pins, and reads its headers.
+pub(crate) fn open(name: &str, locked: Option<&Path>, offline: bool, output: &Output) -> anyhow::Result<ModelFiles> {
     let reference = Reference::parse(name, Path::exists)?;
     let locked = locked.map(Locked::read).transpose()?;
     let files = match &reference {
@@ -99,7 +100,7 @@ pub(crate) fn open(name: &str, locked: Option<&Path>, output: &Output) -> anyhow
         }
         Reference::Hub(hub) => {
             let wanted = locked.as_ref().map_or(Ok(hub.clone()), |locked| locked.at_commit(hub))?;
-            let resolved = Cache::of_process()?.resolve(&wanted)?;
+            let resolved = fetch::find(&wanted, offline, output)?;
             locked.map_or(Ok(()), |locked| locked.check(hub, &resolved, output))?;
             ModelFiles::open(&resolved.path)?.with_revision(resolved.revision)
         }

@@ -4,7 +4,7 @@ use crate::{
     backend::BackendError,
     engine::{EngineError, OpenError},
     gguf::GgufError,
-    hub::{HubError, KeepError, PinError},
+    hub::{HubError, KeepError, PinError, pull::PullError},
     model::ModelError,
     text::{TemplateError, TextError},
 };
@@ -21,6 +21,10 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No such model, file, quantization or revision.
     NotFound = 3,
+    /// The network or the Hub failed, after retries.
+    Network = 4,
+    /// Access denied: gated or private, or the token is bad.
+    Denied = 5,
     /// A file is damaged, malformed or not supported.
     Damaged = 6,
     /// Not enough disk or memory, or no such device.
@@ -68,9 +72,10 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
     let keep = || error.downcast_ref::<KeepError>().map(of_keep);
     let pins = || error.downcast_ref::<PinError>().map(of_pins);
+    let pull = || error.downcast_ref::<PullError>().map(of_pull);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(keep).or_else(pins).or_else(text).or_else(io)
+    open.or_else(engine).or_else(hub).or_else(keep).or_else(pins).or_else(pull).or_else(text).or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -155,5 +160,23 @@ fn of_pins(error: &PinError) -> Exit {
         PinError::Hub(error) => of_hub(error),
         PinError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
         _ => Exit::Damaged,
+    }
+}
+
+fn of_pull(error: &PullError) -> Exit {
+    match error {
+        PullError::Setup { .. } => Exit::Usage,
+        PullError::Cache(error) => of_hub(error),
+        PullError::Offline(_)
+        | PullError::NoRepository { .. }
+        | PullError::NoRevision { .. }
+        | PullError::NoFile { .. }
+        | PullError::NotSelected { .. } => Exit::NotFound,
+        PullError::Denied { .. } => Exit::Denied,
+        PullError::Network { .. } => Exit::Network,
+        PullError::Damaged { .. } => Exit::Damaged,
+        PullError::NoSpace { .. } => Exit::NoRoom,
+        PullError::Write { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        PullError::Interrupted => Exit::Interrupted,
     }
 }

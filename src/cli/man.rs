@@ -44,8 +44,10 @@ const EXIT_CODES: &str = "\
 .TP\n\\fB1\\fR\nfailed, none of the below; or a model to be removed is in use
 .TP\n\\fB2\\fR\nthe command line or a request is wrong
 .TP\n\\fB3\\fR\nno such model, file, quantization or revision; or not in the cache while offline
+.TP\n\\fB4\\fR\nthe network or the Hub failed, after retries
+.TP\n\\fB5\\fR\naccess denied: gated or private, or the token is bad
 .TP\n\\fB6\\fR\na file is damaged, malformed or not supported, or not what is pinned
-.TP\n\\fB7\\fR\nnot enough memory, or no such device
+.TP\n\\fB7\\fR\nnot enough disk or memory, or no such device
 .TP\n\\fB8\\fR\nthe prompt does not fit the context
 .TP\n\\fB9\\fR\nthe output is not what was demanded (--require-stop)
 .TP\n\\fB130\\fR\ninterrupted

@@ -6,13 +6,16 @@ mod completions;
 mod deletion;
 mod doctor;
 mod exit;
+mod fetch;
 mod interrupt;
 mod list;
 mod man;
 mod output;
 mod perplexity;
 mod pins;
+mod progress;
 mod prune;
+mod pull;
 mod repl;
 mod rm;
 mod run;
@@ -53,6 +56,8 @@ struct Global {
 enum Command {
     /// Answer a prompt; without one on a terminal, chat
     Run(run::Args),
+    /// Fetch models from the Hub into the cache
+    Pull(pull::Args),
     /// Show what a model file says of itself
     Show(show::Args),
     /// List the models in the cache
@@ -85,6 +90,7 @@ pub fn main() -> ExitCode {
     output::start_logging(cli.global.verbose);
     let result = match cli.command {
         Command::Run(args) => run::execute(&args, &output),
+        Command::Pull(args) => pull::execute(&args, &output),
         Command::Show(args) => show::execute(&args, &output),
         Command::List(args) => list::execute(&args, &output),
         Command::Rm(args) => rm::execute(&args, &output),

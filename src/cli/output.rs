@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use clap::error::ErrorKind;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal, Write},
@@ -101,6 +101,17 @@ impl Output {
             bar.enable_steady_tick(TICK);
         }
         bar
+    }
+
+    /// Several bars on stderr; `None` where that is no terminal or nothing is to be said.
+    pub(crate) fn bars(&self) -> Option<MultiProgress> {
+        let shown = !self.quiet && io::stderr().is_terminal();
+        shown.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5)))
+    }
+
+    /// Whether nothing but the answer and errors is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     fn bar(&self, template: &str, what: &'static str, n: Option<u64>) -> ProgressBar {

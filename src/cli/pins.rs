@@ -45,7 +45,6 @@ impl Locked {
     }
 }
 
-#[allow(dead_code, reason = "for the command that fetches models")]
 /// Pins models in the lock file at `path`, beside what it has.
 pub(crate) fn lock(path: &Path, models: &[(HubReference, Resolved)], output: &Output) -> anyhow::Result<()> {
     let mut pins = match path.exists() {

@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// The model, as `run -m` takes it
     #[arg(env = "TAPER_MODEL", default_value = "demo")]
     model: String,
+    /// Never open a socket: only what is on disk
+    #[arg(long)]
+    offline: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -58,7 +61,7 @@ struct TensorReport {
 }
 
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let files = open(&args.model, None, output)?;
+    let files = open(&args.model, None, args.offline, output)?;
     let report = Report::new(&files, args.tensors);
     if args.json {
         output.json(&report)?;

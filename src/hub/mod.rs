@@ -1,5 +1,6 @@
 //! Models of the Hugging Face Hub: what a MODEL argument means, which of a repository's files that asks for, and the
-//! cache that Python's `huggingface_hub` shares: finding models in it, keeping it in order, pinning what is in it.
+//! cache that Python's `huggingface_hub` shares: finding models in it, keeping it in order, pinning what is in it. [`pull`]
+//! fills it from the network; nothing else opens a socket.
 
 mod cache;
 mod error;
@@ -9,6 +10,7 @@ mod list;
 mod location;
 mod name;
 mod pins;
+pub mod pull;
 mod reference;
 mod repository;
 mod select;

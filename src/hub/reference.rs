@@ -100,10 +100,6 @@ impl HubReference {
         Ok(HubReference { revision, ..self.clone() })
     }
 
-    pub(super) fn is_main(&self) -> bool {
-        self.revision.is_none()
-    }
-
     /// Whether `text`, of which this was made, says `main` where it could have left it out.
     pub(super) fn is_main_said_in(&self, text: &str) -> bool {
         let rest = text.split_once(self.repo()).map_or("", |(_, rest)| rest);

@@ -47,6 +47,9 @@ pub(super) struct Ref {
 /// Files that systems leave in every folder.
 pub(super) const CLUTTER: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 
+/// How the names of unfinished downloads end: Python's and ours.
+const PARTIAL: [&str; 2] = [".incomplete", ".taper-partial"];
+
 impl Repository {
     pub(super) fn new(folder: PathBuf) -> Repository {
         Repository { folder }
@@ -54,6 +57,10 @@ impl Repository {
 
     pub(super) fn exists(&self) -> bool {
         self.folder.is_dir()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
@@ -120,7 +127,8 @@ impl Repository {
     pub(super) fn partial_bytes(&self) -> Result<Option<u64>, HubError> {
         let mut bytes = None;
         for entry in entries(&self.folder.join("blobs"))? {
-            let partial = entry.path().extension().is_some_and(|extension| extension == "incomplete");
+            let name = entry.file_name();
+            let partial = PARTIAL.iter().any(|end| name.to_string_lossy().ends_with(end));
             if let (true, Ok(metadata)) = (partial, entry.metadata()) {
                 bytes = Some(metadata.len().saturating_add(bytes.unwrap_or(0)));
             }

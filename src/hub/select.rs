@@ -63,7 +63,7 @@ const PREFERRED: [&str; 2] = ["Q4_K_M", "Q8_0"];
 /// What a model in safetensors has to have beside its weights.
 const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 /// What it may have.
-const OPTIONAL: [&str; 6] = [
+pub(super) const OPTIONAL: [&str; 6] = [
     "chat_template.jinja",
     "chat_template.json",
     "generation_config.json",

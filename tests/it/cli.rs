@@ -223,7 +223,7 @@ fn models_that_are_not_there_or_damaged_are_told_apart() {
         command
     };
     error(&mut run(Path::new("missing.gguf")), 3);
-    error(run(Path::new("owner/model:Q4_K_M")).env("HF_HUB_CACHE", fixture.folder.path()), 3);
+    error(run(Path::new("owner/model:Q4_K_M")).arg("--offline").env("HF_HUB_CACHE", fixture.folder.path()), 3);
     error(&mut run(Path::new("not a model")), 2);
     assert!(error(&mut run(&text), 6).contains("text.gguf"));
     assert!(error(&mut run(&short), 6).contains("incomplete"));
@@ -285,9 +285,20 @@ fn committed_completions_are_current() {
 #[test]
 fn every_command_is_in_the_manual() {
     let page = stdout(&mut bare("man"));
-    for command in
-        ["RUN", "SHOW", "LIST", "RM", "VERIFY", "PRUNE", "TOKENIZE", "PERPLEXITY", "DOCTOR", "COMPLETIONS", "MAN"]
-    {
+    for command in [
+        "RUN",
+        "PULL",
+        "SHOW",
+        "LIST",
+        "RM",
+        "VERIFY",
+        "PRUNE",
+        "TOKENIZE",
+        "PERPLEXITY",
+        "DOCTOR",
+        "COMPLETIONS",
+        "MAN",
+    ] {
         assert!(page.contains(&format!("TAPER {command}")), "{command}");
     }
     assert!(page.contains("EXIT STATUS"));

@@ -11,6 +11,7 @@ mod gguf;
 mod hub;
 mod kernels;
 mod layers;
+mod pull;
 mod reference;
 mod support;
 mod template;
