@@ -88,6 +88,8 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
         }
         'taper;pull' {
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Pin in this lock file what the models stand for: commit, files, sizes and sha256')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Tell what would be fetched, and fetch nothing')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print events as they happen, a JSON object a line; the last of a model has its path')

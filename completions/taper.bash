@@ -37,6 +37,9 @@ _taper() {
             taper,prune)
                 cmd="taper__subcmd__prune"
                 ;;
+            taper,pull)
+                cmd="taper__subcmd__pull"
+                ;;
             taper,rm)
                 cmd="taper__subcmd__rm"
                 ;;
@@ -73,6 +76,9 @@ _taper() {
             taper__subcmd__help,prune)
                 cmd="taper__subcmd__help__subcmd__prune"
                 ;;
+            taper__subcmd__help,pull)
+                cmd="taper__subcmd__help__subcmd__pull"
+                ;;
             taper__subcmd__help,rm)
                 cmd="taper__subcmd__help__subcmd__rm"
                 ;;
@@ -95,7 +101,7 @@ _taper() {
 
     case "${cmd}" in
         taper)
-            opts="-q -v -h -V --quiet --verbose --color --help --version run show list rm verify prune tokenize perplexity doctor completions man help"
+            opts="-q -v -h -V --quiet --verbose --color --help --version run pull show list rm verify prune tokenize perplexity doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,7 +155,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help)
-            opts="run show list rm verify prune tokenize perplexity doctor completions man help"
+            opts="run pull show list rm verify prune tokenize perplexity doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -247,6 +253,20 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -442,6 +462,36 @@ _taper() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        taper__subcmd__pull)
+            opts="-q -v -h --dry-run --json --token-file --offline --lock --locked --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         taper__subcmd__rm)
             opts="-q -v -h --dry-run --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -579,7 +629,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__show)
-            opts="-q -v -h --json --tensors --quiet --verbose --color --help"
+            opts="-q -v -h --offline --json --tensors --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -83,6 +83,8 @@ set edit:completion:arg-completer[taper] = {|@words|
         }
         &'taper;pull'= {
             cand --token-file 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]'
+            cand --lock 'Pin in this lock file what the models stand for: commit, files, sizes and sha256'
+            cand --locked 'Only what this lock file pins'
             cand --color 'Whether to color what a terminal shows'
             cand --dry-run 'Tell what would be fetched, and fetch nothing'
             cand --json 'Print events as they happen, a JSON object a line; the last of a model has its path'
