@@ -39,25 +39,30 @@ impl Element for BF16 {
 /// Outputs whose weights stay in a cache while all rows of activations pass.
 const PANEL: usize = 64;
 
-/// Every four outputs of a range with every one, two or four rows of activations, in the order to go through them.
+/// Every four outputs of a range with up to `most_rows` rows of activations, in the order to go through them.
 ///
 /// One row reads four long streams; more rows go through a panel of weights that a cache holds.
-pub(super) fn tiles(n_outputs: usize, n_rows: usize) -> impl Iterator<Item = ([usize; 4], Range<usize>)> {
+pub(super) fn tiles(
+    n_outputs: usize,
+    n_rows: usize,
+    most_rows: usize,
+) -> impl Iterator<Item = ([usize; 4], Range<usize>)> {
     let panel = if n_rows == 1 { n_outputs.max(1) } else { PANEL };
     (0..n_outputs).step_by(panel).flat_map(move |first| {
         let n = panel.min(n_outputs - first);
-        row_chunks(n_rows).flat_map(move |rows| {
+        row_chunks(n_rows, most_rows).flat_map(move |rows| {
             let outputs = (0..n).step_by(4).map(move |i| outputs_of_four(i, n).map(|output| first + output));
             outputs.map(move |outputs| (outputs, rows.clone()))
         })
     })
 }
 
-/// The rows in fours, then what remains in twos and ones.
-fn row_chunks(n_rows: usize) -> impl Iterator<Item = Range<usize>> {
+/// The rows in chunks of up to `most`, none alone if there is another.
+fn row_chunks(n_rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     let mut next = 0;
     std::iter::from_fn(move || {
-        let n = [4, 2, 1].into_iter().find(|n| n_rows - next >= *n)?;
+        let rest = n_rows - next;
+        let n = (1..=most.min(rest)).rev().find(|n| rest - n != 1)?;
         next += n;
         Some(next - n..next)
     })

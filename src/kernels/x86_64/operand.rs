@@ -13,6 +13,33 @@ pub(super) trait Block: Pod {
     fn scale_bits(&self) -> i32;
 }
 
+/// Evaluates `$call` with `$block` as the type of the blocks of `$dtype`: a copy of the code for each type.
+macro_rules! with_block {
+    ($dtype:expr, $block:ident => $call:expr) => {{
+        use crate::kernels::block;
+        use crate::tensor::Dtype;
+        match $dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => unreachable!("plain floats have no blocks"),
+            Dtype::Q4_0 => with_block!(@ $block, Q4_0, $call),
+            Dtype::Q4_1 => with_block!(@ $block, Q4_1, $call),
+            Dtype::Q5_0 => with_block!(@ $block, Q5_0, $call),
+            Dtype::Q5_1 => with_block!(@ $block, Q5_1, $call),
+            Dtype::Q8_0 => with_block!(@ $block, Q8_0, $call),
+            Dtype::Q2_K => with_block!(@ $block, Q2_K, $call),
+            Dtype::Q3_K => with_block!(@ $block, Q3_K, $call),
+            Dtype::Q4_K => with_block!(@ $block, Q4_K, $call),
+            Dtype::Q5_K => with_block!(@ $block, Q5_K, $call),
+            Dtype::Q6_K => with_block!(@ $block, Q6_K, $call),
+        }
+    }};
+    (@ $block:ident, $type:ident, $call:expr) => {{
+        type $block = block::$type;
+        $call
+    }};
+}
+
+pub(super) use with_block;
+
 /// A row of quantized activations.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
