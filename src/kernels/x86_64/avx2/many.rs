@@ -4,7 +4,7 @@
 use super::dot;
 use super::panel::{DEPTH, OUTPUTS, Panel};
 use super::slices::{self, Slice};
-use crate::kernels::x86_64::memory::{prefetch, store32};
+use crate::kernels::x86_64::memory::{prefetch_second, store32};
 use crate::kernels::x86_64::operand::{Block, with_block};
 use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
@@ -64,7 +64,7 @@ fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns
                     part_of(blocks_of::<B>(weights, &out, first + TURNS * OUTPUTS), 0)
                 };
                 for blocks in next {
-                    prefetch(cast_slice(blocks));
+                    prefetch_second(cast_slice(blocks));
                 }
                 multiply::<VNNI, B>(panel, slices, totals);
             }
