@@ -29,18 +29,26 @@
 //! - everything on aarch64, where products run the plain loops of `scalar` and the rest what the compiler makes of
 //!   portable code.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod attention;
 mod block;
 mod cells;
 mod columns;
 mod dispatch;
 mod features;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod floats;
 mod form;
 mod isa;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod kind;
 mod lanes;
 mod pool;
 mod product;
 mod scalar;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod streams;
 mod tiles;
 pub mod vector;
 #[cfg(target_arch = "x86_64")]
