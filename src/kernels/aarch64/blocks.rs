@@ -12,15 +12,22 @@ use std::arch::aarch64::*;
 #[target_feature(enable = "neon")]
 pub(super) fn unpack<B: Block>(block: &B) -> [int8x16_t; 2] {
     match B::DTYPE {
-        Dtype::Q4_0 => minus(nibbles(&cast_ref::<B, Q4_0>(block).qs), 8),
-        Dtype::Q4_1 => minus(nibbles(&cast_ref::<B, Q4_1>(block).qs), 0),
+        Dtype::Q4_0 => {
+            let [low, high] = signed(nibbles(&cast_ref::<B, Q4_0>(block).qs));
+            [vsubq_s8(low, vdupq_n_s8(8)), vsubq_s8(high, vdupq_n_s8(8))]
+        }
+        Dtype::Q4_1 => signed(nibbles(&cast_ref::<B, Q4_1>(block).qs)),
         Dtype::Q5_0 => {
             let block: &Q5_0 = cast_ref(block);
-            minus(add_fifth_bits(nibbles(&block.qs), block.qh), 16)
+            let ([low, high], [first, second]) = (nibbles(&block.qs), clear_bits(block.qh));
+            // Above the nibble, ones where the fifth bit is clear: 16 less.
+            signed([vsliq_n_u8::<4>(low, first), vsliq_n_u8::<4>(high, second)])
         }
         Dtype::Q5_1 => {
             let block: &Q5_1 = cast_ref(block);
-            minus(add_fifth_bits(nibbles(&block.qs), block.qh), 0)
+            let ([low, high], [first, second]) = (nibbles(&block.qs), clear_bits(block.qh));
+            let sixteen = vdupq_n_u8(16);
+            signed([vorrq_u8(low, vbicq_u8(sixteen, first)), vorrq_u8(high, vbicq_u8(sixteen, second))])
         }
         _ => {
             let [a, b]: &[[u8; 16]; 2] = cast_ref(&cast_ref::<B, Q8_0>(block).qs);
@@ -31,9 +38,8 @@ pub(super) fn unpack<B: Block>(block: &B) -> [int8x16_t; 2] {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn minus([a, b]: [uint8x16_t; 2], offset: i8) -> [int8x16_t; 2] {
-    let offset = vdupq_n_s8(offset);
-    [vsubq_s8(vreinterpretq_s8_u8(a), offset), vsubq_s8(vreinterpretq_s8_u8(b), offset)]
+fn signed([a, b]: [uint8x16_t; 2]) -> [int8x16_t; 2] {
+    [vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(b)]
 }
 
 #[inline]
@@ -43,15 +49,13 @@ fn nibbles(qs: &[u8; 16]) -> [uint8x16_t; 2] {
     [vandq_u8(qs, vdupq_n_u8(15)), vshrq_n_u8::<4>(qs)]
 }
 
-/// Adds 16 to each byte whose bit is set.
+/// All ones in each byte whose bit is clear.
 #[inline]
 #[target_feature(enable = "neon")]
-fn add_fifth_bits([a, b]: [uint8x16_t; 2], bits: [u8; 4]) -> [uint8x16_t; 2] {
-    let (bytes, sixteen) = (vreinterpretq_u8_u32(vdupq_n_u32(u32::from_le_bytes(bits))), vdupq_n_u8(16));
-    // Sixteen times the bit where it belongs: byte `i / 8` for lane `i`, its bit `i % 8`.
+fn clear_bits(bits: [u8; 4]) -> [uint8x16_t; 2] {
+    let bytes = vreinterpretq_u8_u32(vdupq_n_u32(u32::from_le_bytes(bits)));
     let first = vcombine_u8(vcreate_u8(0), vcreate_u8(0x0101_0101_0101_0101));
     let second = vcombine_u8(vcreate_u8(0x0202_0202_0202_0202), vcreate_u8(0x0303_0303_0303_0303));
     let bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
-    let set = |lanes| vtstq_u8(vqtbl1q_u8(bytes, lanes), bit);
-    [vorrq_u8(a, vandq_u8(set(first), sixteen)), vorrq_u8(b, vandq_u8(set(second), sixteen))]
+    [vceqzq_u8(vandq_u8(vqtbl1q_u8(bytes, first), bit)), vceqzq_u8(vandq_u8(vqtbl1q_u8(bytes, second), bit))]
 }

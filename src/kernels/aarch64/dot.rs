@@ -140,3 +140,11 @@ impl Dot for I8mm {
         }
     }
 }
+
+/// `x`, of which the compiler then knows nothing.
+#[inline(always)]
+pub(super) fn opaque(mut x: int32x4_t) -> int32x4_t {
+    // SAFETY: there are no instructions.
+    unsafe { asm!("/* {0:v} */", inout(vreg) x, options(pure, nomem, nostack, preserves_flags)) }
+    x
+}

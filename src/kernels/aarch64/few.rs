@@ -3,7 +3,7 @@
 //! Four outputs go side by side, one from each quarter of the range, so that memory is read in four long streams, the
 //! activations of one load serve all four and the sums of the four fill a vector when they are added up.
 
-use super::dot::Dot;
+use super::dot::{Dot, opaque};
 use super::memory::{load_signed, prefetch_after};
 use super::superblocks::Factors;
 use super::{blocks, superblocks};
@@ -84,7 +84,8 @@ fn four<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &Rows, first_row:
 
 #[target_feature(enable = "neon")]
 fn four_of_superblocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [float32x4_t; M] {
-    let (rows, _) = same_length(rows);
+    let (rows, n) = same_length(rows);
+    let x_all: [&[[[u8; 16]; 16]]; M] = x.map(|x| &x.q.as_chunks().0[..n]);
     let mut totals = [vdupq_n_f32(0.0); M];
     for (b, r0) in rows[0].iter().enumerate() {
         let blocks = [r0, &rows[1][b], &rows[2][b], &rows[3][b]];
@@ -93,15 +94,16 @@ fn four_of_superblocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[
             prefetch_after(block);
             *factors = superblocks::factors(block);
         }
-        let mut products = [[vdupq_n_s32(0); 4]; M];
-        let x_of_block: [&[[u8; 16]; 16]; M] = from_fn(|m| &x[m].q.as_chunks().0[b]);
+        let mut products = [[vdupq_n_s32(0); M]; 4];
+        let x_of_block = x_all.map(|x| &x[b]);
         add_part::<D, B, M, 0>(&mut products, blocks, &all, x_of_block);
         add_part::<D, B, M, 1>(&mut products, blocks, &all, x_of_block);
         add_part::<D, B, M, 2>(&mut products, blocks, &all, x_of_block);
         add_part::<D, B, M, 3>(&mut products, blocks, &all, x_of_block);
+        let [p0, p1, p2, p3] = products;
         let (d, dmin) = scales_of_four(blocks);
         for m in 0..M {
-            let product = vcvtq_f32_s32(sums_of_four(products[m]));
+            let product = vcvtq_f32_s32(sums_of_four([p0[m], p1[m], p2[m], p3[m]]));
             let value = if has_minima(B::DTYPE) {
                 let minima = minus_minima::<B>(&all, &x[m].sums.as_chunks().0[b]);
                 vfmaq_f32(vmulq_f32(dmin, vcvtq_f32_s32(minima)), d, product)
@@ -118,7 +120,7 @@ fn four_of_superblocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[
 #[inline]
 #[target_feature(enable = "neon")]
 fn add_part<D: Dot, B: Block, const M: usize, const J: usize>(
-    products: &mut [[int32x4_t; 4]; M],
+    [p0, p1, p2, p3]: &mut [[int32x4_t; M]; 4],
     blocks: [&B; 4],
     factors: &[Factors; 4],
     x: [&[[u8; 16]; 16]; M],
@@ -129,52 +131,50 @@ fn add_part<D: Dot, B: Block, const M: usize, const J: usize>(
             *part = load_signed(x);
         }
     }
-    for i in 0..4 {
-        let q = superblocks::unpack::<B, J>(blocks[i]);
-        let scales = scales_of_part::<B, J>(factors[i].scales);
-        for (products, x) in products.iter_mut().zip(&parts) {
-            products[i] = add_groups::<D, B>(products[i], &q, x, scales);
+    // One by one, since a loop would keep the sums in memory.
+    add_groups::<D, B, M, J>(p0, blocks[0], factors[0].scales, &parts);
+    add_groups::<D, B, M, J>(p1, blocks[1], factors[1].scales, &parts);
+    add_groups::<D, B, M, J>(p2, blocks[2], factors[2].scales, &parts);
+    add_groups::<D, B, M, J>(p3, blocks[3], factors[3].scales, &parts);
+}
+
+/// Adds the products of weights `64 * J..` with activations, those of each group times its scale.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_groups<D: Dot, B: Block, const M: usize, const J: usize>(
+    sums: &mut [int32x4_t; M],
+    block: &B,
+    scales: int8x16_t,
+    x: &[[int8x16_t; 4]; M],
+) {
+    let [q0, q1, q2, q3] = superblocks::unpack::<B, J>(block);
+    let zero = vdupq_n_s32(0);
+    for (sum, [x0, x1, x2, x3]) in sums.iter_mut().zip(x) {
+        if group(B::DTYPE) == 32 {
+            let (first, second) = (D::add(D::add(zero, q0, *x0), q1, *x1), D::add(D::add(zero, q2, *x2), q3, *x3));
+            let scales = four_scales(scales, J / 2);
+            *sum = if J % 2 == 0 {
+                vmlaq_laneq_s32::<1>(vmlaq_laneq_s32::<0>(*sum, first, scales), second, scales)
+            } else {
+                vmlaq_laneq_s32::<3>(vmlaq_laneq_s32::<2>(*sum, first, scales), second, scales)
+            };
+        } else {
+            let scales = four_scales(scales, J);
+            *sum = vmlaq_laneq_s32::<0>(*sum, D::add(zero, q0, *x0), scales);
+            *sum = vmlaq_laneq_s32::<1>(*sum, D::add(zero, q1, *x1), scales);
+            *sum = vmlaq_laneq_s32::<2>(*sum, D::add(zero, q2, *x2), scales);
+            *sum = vmlaq_laneq_s32::<3>(*sum, D::add(zero, q3, *x3), scales);
         }
     }
 }
 
-/// The scales of the groups of weights `64 * J..`: four, or two in the low half.
+/// Scales `4 * i..`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn scales_of_part<B: Block, const J: usize>(scales: int8x16_t) -> int32x4_t {
-    let (low, high) = (vmovl_s8(vget_low_s8(scales)), vmovl_high_s8(scales));
-    let four = |i: usize| match i {
-        0 => vmovl_s16(vget_low_s16(low)),
-        1 => vmovl_high_s16(low),
-        2 => vmovl_s16(vget_low_s16(high)),
-        _ => vmovl_high_s16(high),
-    };
-    match (group(B::DTYPE), J % 2) {
-        (16, _) => four(J),
-        (_, 0) => four(J / 2),
-        _ => vextq_s32::<2>(four(J / 2), four(J / 2)),
-    }
-}
-
-/// `sum` plus the products of 64 weights with activations, those of each group times its scale.
-#[inline]
-#[target_feature(enable = "neon")]
-fn add_groups<D: Dot, B: Block>(
-    sum: int32x4_t,
-    q: &[int8x16_t; 4],
-    x: &[int8x16_t; 4],
-    scales: int32x4_t,
-) -> int32x4_t {
-    let zero = vdupq_n_s32(0);
-    let product = |sum, i: usize| D::add(sum, q[i], x[i]);
-    if group(B::DTYPE) == 32 {
-        let sum = vmlaq_laneq_s32::<0>(sum, product(product(zero, 0), 1), scales);
-        return vmlaq_laneq_s32::<1>(sum, product(product(zero, 2), 3), scales);
-    }
-    let sum = vmlaq_laneq_s32::<0>(sum, product(zero, 0), scales);
-    let sum = vmlaq_laneq_s32::<1>(sum, product(zero, 1), scales);
-    let sum = vmlaq_laneq_s32::<2>(sum, product(zero, 2), scales);
-    vmlaq_laneq_s32::<3>(sum, product(zero, 3), scales)
+fn four_scales(scales: int8x16_t, i: usize) -> int32x4_t {
+    let eight = if i < 2 { vmovl_s8(vget_low_s8(scales)) } else { vmovl_high_s8(scales) };
+    // Opaque, or the compiler widens each scale by itself.
+    opaque(if i % 2 == 0 { vmovl_s16(vget_low_s16(eight)) } else { vmovl_high_s16(eight) })
 }
 
 /// For each of four blocks, the sum of the products of its minima with sums of activations, negated.
@@ -204,7 +204,9 @@ fn subtract_products(sum: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t {
 
 #[target_feature(enable = "neon")]
 fn four_of_blocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [float32x4_t; M] {
-    let (rows, _) = same_length(rows);
+    let (rows, n) = same_length(rows);
+    let x_all: [&[[[u8; 16]; 2]]; M] = x.map(|x| &x.q.as_chunks().0[..n]);
+    let scales: [&[[u8; 4]]; M] = x.map(|x| &x.scales[..n]);
     let mut totals = [vdupq_n_f32(0.0); M];
     for (b, r0) in rows[0].iter().enumerate() {
         let blocks = [r0, &rows[1][b], &rows[2][b], &rows[3][b]];
@@ -213,7 +215,7 @@ fn four_of_blocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Opera
             prefetch_after(blocks[i]);
             let [low, high] = blocks::unpack(blocks[i]);
             for m in 0..M {
-                let [x_low, x_high]: &[[u8; 16]; 2] = &x[m].q.as_chunks().0[b];
+                let [x_low, x_high] = &x_all[m][b];
                 products[m][i] = D::add(D::add(products[m][i], low, load_signed(x_low)), high, load_signed(x_high));
             }
         }
@@ -227,7 +229,7 @@ fn four_of_blocks<D: Dot, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Opera
             } else {
                 vmulq_f32(d, product)
             };
-            totals[m] = add_scaled(x[m].scales[b], value, totals[m]);
+            totals[m] = add_scaled(scales[m][b], value, totals[m]);
         }
     }
     totals

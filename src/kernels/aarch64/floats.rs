@@ -42,12 +42,12 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
     }
 }
 
-/// The sums of `O` outputs for each of `M` rows of activations.
+/// The sums of `O` outputs for each of `M` rows of activations, with four lanes still to be added.
 #[target_feature(enable = "neon")]
 fn tile<E: Element, const O: usize, const M: usize>(
     w: [(&[[E; 16]], &[E]); O],
     x: [&[[u8; 64]]; M],
-) -> [[Sixteen; O]; M] {
+) -> [[float32x4_t; O]; M] {
     let mut sums = [[[vdupq_n_f32(0.0); 4]; O]; M];
     let n = w[0].0.len();
     let (w_all, x_all) = (w.map(|(w, _)| &w[..n]), x.map(|x| &x[..n]));
@@ -58,7 +58,13 @@ fn tile<E: Element, const O: usize, const M: usize>(
         let rest = w.map(|(_, rest)| padded(rest));
         add_products(&mut sums, rest.each_ref(), x.map(|x| &x[n]));
     }
-    sums
+    let mut quarters = [[vdupq_n_f32(0.0); O]; M];
+    for (quarters, sums) in quarters.iter_mut().zip(sums) {
+        for (quarter, [a, b, c, d]) in quarters.iter_mut().zip(sums) {
+            *quarter = vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d));
+        }
+    }
+    quarters
 }
 
 #[inline]
@@ -103,12 +109,17 @@ fn floats<E: Element>(w: &[E; 16]) -> Sixteen {
     }
 }
 
-/// The sum of each of four, by halves.
+/// The sum of the lanes of each of four, by halves.
 #[inline]
 #[target_feature(enable = "neon")]
-fn add_up([a, b, c, d]: [Sixteen; 4]) -> float32x4_t {
-    let quarter = |x: Sixteen| vreinterpretq_f64_f32(vaddq_f32(vaddq_f32(x[0], x[2]), vaddq_f32(x[1], x[3])));
-    let (a, b, c, d) = (quarter(a), quarter(b), quarter(c), quarter(d));
-    let halves = |a, b| vaddq_f32(vreinterpretq_f32_f64(vzip1q_f64(a, b)), vreinterpretq_f32_f64(vzip2q_f64(a, b)));
+fn add_up([a, b, c, d]: [float32x4_t; 4]) -> float32x4_t {
     vpaddq_f32(halves(a, b), halves(c, d))
+}
+
+/// The sum of the halves of each.
+#[inline]
+#[target_feature(enable = "neon")]
+fn halves(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    let (a, b) = (vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b));
+    vaddq_f32(vreinterpretq_f32_f64(vzip1q_f64(a, b)), vreinterpretq_f32_f64(vzip2q_f64(a, b)))
 }

@@ -11,7 +11,9 @@ pub(super) fn weights<D: Dot>(q: [int8x16_t; 4]) -> [int8x16_t; 4] {
     if D::SQUARES {
         return pairs(q);
     }
-    let [a, b, c, d] = q.map(|q| vreinterpretq_s32_s8(q));
+    let [a, b, c, d] = q;
+    let (a, b) = (vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b));
+    let (c, d) = (vreinterpretq_s32_s8(c), vreinterpretq_s32_s8(d));
     let (ab, ab_odd) = (vreinterpretq_s64_s32(vtrn1q_s32(a, b)), vreinterpretq_s64_s32(vtrn2q_s32(a, b)));
     let (cd, cd_odd) = (vreinterpretq_s64_s32(vtrn1q_s32(c, d)), vreinterpretq_s64_s32(vtrn2q_s32(c, d)));
     [
@@ -26,7 +28,9 @@ pub(super) fn weights<D: Dot>(q: [int8x16_t; 4]) -> [int8x16_t; 4] {
 #[inline]
 #[target_feature(enable = "neon")]
 fn pairs(q: [int8x16_t; 4]) -> [int8x16_t; 4] {
-    let [a, b, c, d] = q.map(|q| vreinterpretq_s64_s8(q));
+    let [a, b, c, d] = q;
+    let (a, b) = (vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b));
+    let (c, d) = (vreinterpretq_s64_s8(c), vreinterpretq_s64_s8(d));
     [
         vreinterpretq_s8_s64(vtrn1q_s64(a, b)),
         vreinterpretq_s8_s64(vtrn1q_s64(c, d)),
@@ -57,8 +61,15 @@ pub(super) fn of_outputs<D: Dot>([a, b]: [int32x4_t; 2]) -> [[int32x4_t; 2]; 2] 
     if !D::SQUARES {
         return [[a, b]; 2];
     }
-    let twice = |x| [vreinterpretq_s32_s64(vtrn1q_s64(x, x)), vreinterpretq_s32_s64(vtrn2q_s64(x, x))];
-    [twice(vreinterpretq_s64_s32(a)), twice(vreinterpretq_s64_s32(b))]
+    [twice(a), twice(b)]
+}
+
+/// The first half twice, and the second one.
+#[inline]
+#[target_feature(enable = "neon")]
+fn twice(x: int32x4_t) -> [int32x4_t; 2] {
+    let x = vreinterpretq_s64_s32(x);
+    [vreinterpretq_s32_s64(vtrn1q_s64(x, x)), vreinterpretq_s32_s64(vtrn2q_s64(x, x))]
 }
 
 /// Something of each of `R` rows, as the vector that meets sums `[r][_]` of a tile.
@@ -75,8 +86,18 @@ pub(super) fn rows<D: Dot>([a, b]: [[float32x4_t; 2]; 2]) -> [[float32x4_t; 2]; 
     if !D::SQUARES {
         return [a, b];
     }
-    let double = |x: [float32x4_t; 2]| x.map(|x| vreinterpretq_f64_f32(x));
-    let ([a, b], [c, d]) = (double(a), double(b));
-    let (first, second) = ([vtrn1q_f64(a, b), vtrn1q_f64(c, d)], [vtrn2q_f64(a, b), vtrn2q_f64(c, d)]);
-    [first, second].map(|row| row.map(|x| vreinterpretq_f32_f64(x)))
+    let [[a, b], [c, d]] = [doubles(a), doubles(b)];
+    [floats([vtrn1q_f64(a, b), vtrn1q_f64(c, d)]), floats([vtrn2q_f64(a, b), vtrn2q_f64(c, d)])]
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn doubles([a, b]: [float32x4_t; 2]) -> [float64x2_t; 2] {
+    [vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b)]
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn floats([a, b]: [float64x2_t; 2]) -> [float32x4_t; 2] {
+    [vreinterpretq_f32_f64(a), vreinterpretq_f32_f64(b)]
 }

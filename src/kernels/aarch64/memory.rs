@@ -37,18 +37,33 @@ pub(super) fn store(x: float32x4_t, lanes: &mut [f32; 4]) {
 const AHEAD: usize = 2048;
 
 /// Asks for the cache lines of something as large as `block` that lies [`AHEAD`] of it.
-#[inline]
+#[inline(always)]
 pub(super) fn prefetch_after<B>(block: &B) {
-    prefetch::<B>(std::ptr::from_ref(block).wrapping_byte_add(AHEAD));
+    prefetch::<B, AHEAD>(block);
 }
 
-/// Asks for the cache lines of a `B` at `at`, which may be anywhere.
+/// Asks for the cache lines of a `B`, of up to 256 bytes, that lies `OFFSET` bytes, a multiple of 8, after `at`; it may
+/// be anywhere.
 #[inline(always)]
-pub(super) fn prefetch<B>(at: *const B) {
-    for line in (0..size_of::<B>()).step_by(64) {
-        // SAFETY: a prefetch neither reads nor fails.
-        unsafe {
-            asm!("prfm pldl1keep, [{0}]", in(reg) at.wrapping_byte_add(line), options(nomem, nostack, preserves_flags));
-        }
+pub(super) fn prefetch<B, const OFFSET: usize>(at: *const B) {
+    const { assert!(size_of::<B>() <= 256) }
+    prefetch_line::<B, OFFSET, 0>(at);
+    if size_of::<B>() > 64 {
+        prefetch_line::<B, OFFSET, 64>(at);
+    }
+    if size_of::<B>() > 128 {
+        prefetch_line::<B, OFFSET, 128>(at);
+    }
+    if size_of::<B>() > 192 {
+        prefetch_line::<B, OFFSET, 192>(at);
+    }
+}
+
+#[inline(always)]
+fn prefetch_line<B, const OFFSET: usize, const LINE: usize>(at: *const B) {
+    // SAFETY: a prefetch neither reads nor fails.
+    unsafe {
+        asm!("prfm pldl1keep, [{0}, {1} + {2}]", in(reg) at, const OFFSET, const LINE,
+            options(nomem, nostack, preserves_flags));
     }
 }

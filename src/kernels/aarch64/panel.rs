@@ -50,7 +50,7 @@ impl Strip {
         for (part, row) in parts.iter_mut().zip(rows) {
             *part = &row[first..first + n];
             for block in *part {
-                prefetch::<B>(std::ptr::from_ref(block).wrapping_add(n));
+                prefetch::<B, 0>(std::ptr::from_ref(block).wrapping_add(n));
             }
         }
         for b in 0..n {
@@ -84,7 +84,10 @@ impl Strip {
     #[inline]
     #[target_feature(enable = "neon")]
     fn fill_block<D: Dot, B: Block>(&mut self, b: usize, h: usize, four: [&B; 4]) {
-        let q = four.map(|block| blocks::unpack(block));
+        let mut q = [[vdupq_n_s8(0); 2]; 4];
+        for (q, block) in q.iter_mut().zip(four) {
+            *q = blocks::unpack(block);
+        }
         for i in 0..2 {
             self.put::<D>(2 * b + i, h, [q[0][i], q[1][i], q[2][i], q[3][i]]);
         }
@@ -93,7 +96,10 @@ impl Strip {
     #[inline]
     #[target_feature(enable = "neon")]
     fn fill_part<D: Dot, B: Block, const J: usize>(&mut self, h: usize, four: [&B; 4]) {
-        let q = four.map(|block| superblocks::unpack::<B, J>(block));
+        let mut q = [[vdupq_n_s8(0); 4]; 4];
+        for (q, block) in q.iter_mut().zip(four) {
+            *q = superblocks::unpack::<B, J>(block);
+        }
         for i in 0..4 {
             self.put::<D>(4 * J + i, h, [q[0][i], q[1][i], q[2][i], q[3][i]]);
         }
@@ -109,19 +115,21 @@ impl Strip {
     #[inline]
     #[target_feature(enable = "neon")]
     fn fill_factors<D: Dot, B: Block>(&mut self, eight: [&B; WIDTH]) {
-        let factors = eight.map(|block| superblocks::factors(block));
-        let scales = transpose(factors.map(|factors| factors.scales));
+        let (mut scales, mut minima) = ([vdupq_n_s8(0); WIDTH], [vdupq_n_s8(0); WIDTH]);
+        for (i, block) in eight.into_iter().enumerate() {
+            let factors = superblocks::factors(block);
+            scales[i] = factors.scales;
+            // A group of 32 has two sums of 16 activations.
+            let twice = vzip1q_s8(factors.minima, factors.minima);
+            minima[i] = if group(B::DTYPE) == 32 { twice } else { factors.minima };
+        }
+        let scales = transpose(scales);
         for (g, out) in self.scales.iter_mut().enumerate().take(DEPTH / group(B::DTYPE)) {
             let two = scales[g / 2];
             let words = if g % 2 == 0 { vmovl_s8(vget_low_s8(two)) } else { vmovl_high_s8(two) };
             *out = interleave::of_outputs::<D>([vmovl_s16(vget_low_s16(words)), vmovl_high_s16(words)]);
         }
         if has_minima(B::DTYPE) {
-            let minima = factors.map(|factors| {
-                // A group of 32 has two sums of 16 activations.
-                let twice = vzip1q_s8(factors.minima, factors.minima);
-                if group(B::DTYPE) == 32 { twice } else { factors.minima }
-            });
             for (h, minima) in minima.as_chunks().0.iter().enumerate() {
                 spread(&mut self.minima, h, interleave::weights::<D>(*minima));
             }
@@ -137,21 +145,29 @@ fn spread(all: &mut [int8x16_t; 8], h: usize, [a, b, c, d]: [int8x16_t; 4]) {
 #[inline]
 #[target_feature(enable = "neon")]
 fn of_outputs<D: Dot>(x: [float32x4_t; 2]) -> [[float32x4_t; 2]; 2] {
-    let x = interleave::of_outputs::<D>(x.map(|x| vreinterpretq_s32_f32(x)));
-    x.map(|x| x.map(|x| vreinterpretq_f32_s32(x)))
+    let halves = interleave::of_outputs::<D>([vreinterpretq_s32_f32(x[0]), vreinterpretq_s32_f32(x[1])]);
+    let mut floats = [x; 2];
+    for (floats, half) in floats.iter_mut().zip(halves) {
+        *floats = [vreinterpretq_f32_s32(half[0]), vreinterpretq_f32_s32(half[1])];
+    }
+    floats
 }
 
 /// Byte `i` of vector `j` becomes byte `8 * (i % 2) + j` of vector `i / 2`.
 #[inline]
 #[target_feature(enable = "neon")]
 fn transpose([a, b, c, d, e, f, g, h]: [int8x16_t; 8]) -> [int8x16_t; 8] {
-    let zip = |x, y| [vzip1q_s8(x, y), vzip2q_s8(x, y)];
     let ([ae, ae_high], [bf, bf_high]) = (zip(a, e), zip(b, f));
     let ([cg, cg_high], [dh, dh_high]) = (zip(c, g), zip(d, h));
-    let fours = |ae, bf, cg, dh| {
-        let ([even, even_high], [odd, odd_high]) = (zip(ae, cg), zip(bf, dh));
-        (zip(even, odd), zip(even_high, odd_high))
-    };
-    let (([p, q], [r, s]), ([t, u], [v, w])) = (fours(ae, bf, cg, dh), fours(ae_high, bf_high, cg_high, dh_high));
+    let ([aceg, aceg_4], [bdfh, bdfh_4]) = (zip(ae, cg), zip(bf, dh));
+    let ([aceg_8, aceg_12], [bdfh_8, bdfh_12]) = (zip(ae_high, cg_high), zip(bf_high, dh_high));
+    let ([p, q], [r, s]) = (zip(aceg, bdfh), zip(aceg_4, bdfh_4));
+    let ([t, u], [v, w]) = (zip(aceg_8, bdfh_8), zip(aceg_12, bdfh_12));
     [p, q, r, s, t, u, v, w]
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn zip(x: int8x16_t, y: int8x16_t) -> [int8x16_t; 2] {
+    [vzip1q_s8(x, y), vzip2q_s8(x, y)]
 }

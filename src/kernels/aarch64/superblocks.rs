@@ -46,8 +46,8 @@ pub(super) fn factors<B: Block>(block: &B) -> Factors {
 #[target_feature(enable = "neon")]
 fn nibble_factors(packed: &[u8; 12]) -> Factors {
     let [scales, minima] = scales_and_minima(packed);
-    let low = |bytes| vcombine_s8(vcreate_s8(bytes), vcreate_s8(0));
-    Factors { scales: low(scales), minima: low(minima) }
+    let none = vcreate_s8(0);
+    Factors { scales: vcombine_s8(vcreate_s8(scales), none), minima: vcombine_s8(vcreate_s8(minima), none) }
 }
 
 /// Weights `64 * J..` of a superblock.
@@ -55,105 +55,91 @@ fn nibble_factors(packed: &[u8; 12]) -> Factors {
 #[target_feature(enable = "neon")]
 pub(super) fn unpack<B: Block, const J: usize>(block: &B) -> [int8x16_t; 4] {
     match B::DTYPE {
-        Dtype::Q2_K => minus::<0>(bit_pairs::<J>(&cast_ref::<B, Q2_K>(block).qs)),
-        Dtype::Q3_K => {
-            let block: &Q3_K = cast_ref(block);
-            minus::<4>(add_high_bits::<J, 4>(bit_pairs::<J>(&block.qs), &block.hmask))
+        Dtype::Q2_K => signed(only::<3>(bit_pairs::<J>(&cast_ref::<B, Q2_K>(block).qs))),
+        Dtype::Q3_K => q3_k::<J>(cast_ref(block)),
+        Dtype::Q4_K => {
+            let ([a, b], low) = (two(cast_ref::<B, Q4_K>(block).qs.as_chunks().0, J), vdupq_n_u8(15));
+            signed([vandq_u8(a, low), vandq_u8(b, low), vshrq_n_u8::<4>(a), vshrq_n_u8::<4>(b)])
         }
-        Dtype::Q4_K => minus::<0>(nibbles::<J>(&cast_ref::<B, Q4_K>(block).qs)),
-        Dtype::Q5_K => {
-            let block: &Q5_K = cast_ref(block);
-            minus::<0>(add_high_bits::<J, 16>(nibbles::<J>(&block.qs), &block.qh))
-        }
-        _ => {
-            let block: &Q6_K = cast_ref(block);
-            minus::<32>(six_bits::<J>(&block.ql, &block.qh))
-        }
+        Dtype::Q5_K => q5_k::<J>(cast_ref(block)),
+        _ => q6_k::<J>(cast_ref(block)),
     }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn minus<const OFFSET: i8>(mut q: [uint8x16_t; 4]) -> [int8x16_t; 4] {
-    let mut signed = [vdupq_n_s8(0); 4];
-    for (signed, q) in signed.iter_mut().zip(&mut q) {
-        *signed = vsubq_s8(vreinterpretq_s8_u8(*q), vdupq_n_s8(OFFSET));
-    }
-    signed
+fn signed([a, b, c, d]: [uint8x16_t; 4]) -> [int8x16_t; 4] {
+    [vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(b), vreinterpretq_s8_u8(c), vreinterpretq_s8_u8(d)]
 }
 
-/// 32 bytes.
+/// The bits that `MASK` has.
 #[inline]
 #[target_feature(enable = "neon")]
-fn load_two(bytes: &[[u8; 16]], first: usize) -> [uint8x16_t; 2] {
-    [load(&bytes[first]), load(&bytes[first + 1])]
+fn only<const MASK: u8>([a, b, c, d]: [uint8x16_t; 4]) -> [uint8x16_t; 4] {
+    let mask = vdupq_n_u8(MASK);
+    [vandq_u8(a, mask), vandq_u8(b, mask), vandq_u8(c, mask), vandq_u8(d, mask)]
 }
 
-/// For weights in bit pairs.
+/// Bytes `32 * i..`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn two(bytes: &[[u8; 16]], i: usize) -> [uint8x16_t; 2] {
+    [load(&bytes[2 * i]), load(&bytes[2 * i + 1])]
+}
+
+/// The bits moved down by `n`, or up where it is negative.
+#[inline]
+#[target_feature(enable = "neon")]
+fn down(x: uint8x16_t, n: i8) -> uint8x16_t {
+    vshlq_u8(x, vdupq_n_s8(-n))
+}
+
+/// For weights in bit pairs: they in the lowest bits, others above.
 #[inline]
 #[target_feature(enable = "neon")]
 fn bit_pairs<const J: usize>(qs: &[u8; 64]) -> [uint8x16_t; 4] {
-    let ([a, b], three) = (load_two(qs.as_chunks().0, J / 2 * 2), vdupq_n_u8(3));
-    if J % 2 == 0 {
-        [
-            vandq_u8(a, three),
-            vandq_u8(b, three),
-            vandq_u8(vshrq_n_u8::<2>(a), three),
-            vandq_u8(vshrq_n_u8::<2>(b), three),
-        ]
-    } else {
-        [
-            vandq_u8(vshrq_n_u8::<4>(a), three),
-            vandq_u8(vshrq_n_u8::<4>(b), three),
-            vshrq_n_u8::<6>(a),
-            vshrq_n_u8::<6>(b),
-        ]
-    }
+    let ([a, b], shift) = (two(qs.as_chunks().0, J / 2), 4 * (J % 2) as i8);
+    [down(a, shift), down(b, shift), down(a, shift + 2), down(b, shift + 2)]
 }
 
-/// For weights in nibbles.
 #[inline]
 #[target_feature(enable = "neon")]
-fn nibbles<const J: usize>(qs: &[u8; 128]) -> [uint8x16_t; 4] {
-    let ([a, b], low) = (load_two(qs.as_chunks().0, J * 2), vdupq_n_u8(15));
-    [vandq_u8(a, low), vandq_u8(b, low), vshrq_n_u8::<4>(a), vshrq_n_u8::<4>(b)]
-}
-
-/// Adds `VALUE` to the bytes whose bit in `high` is set: bit `g` of a byte belongs to group `g` of 32.
-#[inline]
-#[target_feature(enable = "neon")]
-fn add_high_bits<const J: usize, const VALUE: u8>([a, b, c, d]: [uint8x16_t; 4], high: &[u8; 32]) -> [uint8x16_t; 4] {
-    let ([low, high], value) = (load_two(high.as_chunks().0, 0), vdupq_n_u8(VALUE));
+fn q3_k<const J: usize>(block: &Q3_K) -> [int8x16_t; 4] {
+    let ([a, b, c, d], [low, high]) = (bit_pairs::<J>(&block.qs), two(block.hmask.as_chunks().0, 0));
     let (first, second) = (vdupq_n_u8(1 << (2 * J)), vdupq_n_u8(2 << (2 * J)));
-    [
-        vorrq_u8(a, vandq_u8(vtstq_u8(low, first), value)),
-        vorrq_u8(b, vandq_u8(vtstq_u8(high, first), value)),
-        vorrq_u8(c, vandq_u8(vtstq_u8(low, second), value)),
-        vorrq_u8(d, vandq_u8(vtstq_u8(high, second), value)),
-    ]
+    // Above the pair, ones where the third bit is clear: 4 less.
+    signed([
+        vsliq_n_u8::<2>(a, vceqzq_u8(vandq_u8(low, first))),
+        vsliq_n_u8::<2>(b, vceqzq_u8(vandq_u8(high, first))),
+        vsliq_n_u8::<2>(c, vceqzq_u8(vandq_u8(low, second))),
+        vsliq_n_u8::<2>(d, vceqzq_u8(vandq_u8(high, second))),
+    ])
 }
 
-/// Bits 0 to 3 from `low` and bits 4 and 5 from `high`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn six_bits<const J: usize>(low: &[u8; 128], high: &[u8; 64]) -> [uint8x16_t; 4] {
-    let low = low.as_chunks().0;
-    let [[a, b], [c, d]] = [load_two(low, J / 2 * 4), load_two(low, J / 2 * 4 + 2)];
-    let [e, f] = load_two(high.as_chunks().0, J / 2 * 2);
-    let (nibble, pair) = (vdupq_n_u8(15), vdupq_n_u8(48));
-    if J % 2 == 0 {
-        [
-            vorrq_u8(vandq_u8(a, nibble), vandq_u8(vshlq_n_u8::<4>(e), pair)),
-            vorrq_u8(vandq_u8(b, nibble), vandq_u8(vshlq_n_u8::<4>(f), pair)),
-            vorrq_u8(vandq_u8(c, nibble), vandq_u8(vshlq_n_u8::<2>(e), pair)),
-            vorrq_u8(vandq_u8(d, nibble), vandq_u8(vshlq_n_u8::<2>(f), pair)),
-        ]
+fn q5_k<const J: usize>(block: &Q5_K) -> [int8x16_t; 4] {
+    let ([a, b], [low, high]) = (two(block.qs.as_chunks().0, J), two(block.qh.as_chunks().0, 0));
+    let shift = 2 * J as i8;
+    signed(only::<31>([
+        vsliq_n_u8::<4>(a, down(low, shift)),
+        vsliq_n_u8::<4>(b, down(high, shift)),
+        vsriq_n_u8::<4>(down(low, shift - 3), a),
+        vsriq_n_u8::<4>(down(high, shift - 3), b),
+    ]))
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn q6_k<const J: usize>(block: &Q6_K) -> [int8x16_t; 4] {
+    let low = block.ql.as_chunks().0;
+    let ([a, b], [c, d]) = (two(low, J / 2 * 2), two(low, J / 2 * 2 + 1));
+    let [e, f] = two(block.qh.as_chunks().0, J / 2);
+    let q = if J % 2 == 0 {
+        [vsliq_n_u8::<4>(a, e), vsliq_n_u8::<4>(b, f), vsliq_n_u8::<4>(c, down(e, 2)), vsliq_n_u8::<4>(d, down(f, 2))]
     } else {
-        [
-            vorrq_u8(vshrq_n_u8::<4>(a), vandq_u8(e, pair)),
-            vorrq_u8(vshrq_n_u8::<4>(b), vandq_u8(f, pair)),
-            vorrq_u8(vshrq_n_u8::<4>(c), vandq_u8(vshrq_n_u8::<2>(e), pair)),
-            vorrq_u8(vshrq_n_u8::<4>(d), vandq_u8(vshrq_n_u8::<2>(f), pair)),
-        ]
-    }
+        [vsriq_n_u8::<4>(e, a), vsriq_n_u8::<4>(f, b), vsriq_n_u8::<4>(down(e, 2), c), vsriq_n_u8::<4>(down(f, 2), d)]
+    };
+    let ([a, b, c, d], offset) = (signed(only::<63>(q)), vdupq_n_s8(32));
+    [vsubq_s8(a, offset), vsubq_s8(b, offset), vsubq_s8(c, offset), vsubq_s8(d, offset)]
 }
