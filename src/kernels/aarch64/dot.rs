@@ -6,10 +6,10 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-/// Sums of a tile of `R` rows of activations and eight outputs: see [`Dot::SQUARES`].
+/// Sums of a tile of `R` rows of activations, two or four, and eight outputs: see [`Dot::SQUARES`].
 pub(super) type Sums<const R: usize> = [[int32x4_t; 2]; R];
 
-/// How bytes are multiplied and added up. Activations are never -128.
+/// How bytes are multiplied and added up. Weights may be any, activations are never -128.
 pub(super) trait Dot {
     /// Whether four sums are a square, rows `2 * i` and `2 * i + 1` by outputs `2 * o` and `2 * o + 1`, in
     /// `[2 * i + o / 2][o % 2]`; else `[i][h]` holds those of row `i` and outputs `4 * h..`.
@@ -19,8 +19,8 @@ pub(super) trait Dot {
     fn add(sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t;
 
     /// `sums` plus the products of sixteen weights of each output with as many activations of each row, interleaved by
-    /// [`super::interleave`].
-    fn add_tile<const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]);
+    /// [`super::interleave`]. Where `SMALL`, no product is more than 4095 in magnitude.
+    fn add_tile<const SMALL: bool, const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]);
 }
 
 /// The baseline, which has products of bytes as words.
@@ -40,23 +40,39 @@ impl Dot for Neon {
     }
 
     #[inline(always)]
-    fn add_tile<const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
-        for r in 0..R {
-            for h in 0..2 {
-                // SAFETY: as above.
-                unsafe {
-                    let x = vreinterpretq_s32_s8(x[r]);
-                    let fours = [
-                        vdupq_laneq_s32::<0>(x),
-                        vdupq_laneq_s32::<1>(x),
-                        vdupq_laneq_s32::<2>(x),
-                        vdupq_laneq_s32::<3>(x),
-                    ];
-                    for (q, four) in fours.into_iter().enumerate() {
-                        let (w, x) = (w[4 * (q / 2) + 2 * h + q % 2], vreinterpretq_s8_s32(four));
-                        let words = vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x));
-                        sums[r][h] = vpadalq_s16(sums[r][h], words);
-                    }
+    fn add_tile<const SMALL: bool, const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
+        // One by one, since a loop would keep the sums in memory.
+        add_row::<SMALL>(&mut sums[0], w, x[0]);
+        add_row::<SMALL>(&mut sums[1], w, x[1]);
+        if R == 4 {
+            add_row::<SMALL>(&mut sums[2], w, x[2]);
+            add_row::<SMALL>(&mut sums[3], w, x[3]);
+        }
+    }
+}
+
+/// [`Neon`]'s sums of a row.
+#[inline(always)]
+fn add_row<const SMALL: bool>(sums: &mut [int32x4_t; 2], w: &[int8x16_t; 8], x: int8x16_t) {
+    // SAFETY: NEON is there.
+    unsafe {
+        let x = vreinterpretq_s32_s8(x);
+        let fours = [
+            vreinterpretq_s8_s32(vdupq_laneq_s32::<0>(x)),
+            vreinterpretq_s8_s32(vdupq_laneq_s32::<1>(x)),
+            vreinterpretq_s8_s32(vdupq_laneq_s32::<2>(x)),
+            vreinterpretq_s8_s32(vdupq_laneq_s32::<3>(x)),
+        ];
+        for (h, sum) in sums.iter_mut().enumerate() {
+            let (mut low, mut high) = (vdupq_n_s16(0), vdupq_n_s16(0));
+            for (q, x) in fours.into_iter().enumerate() {
+                let w = w[4 * (q / 2) + 2 * h + q % 2];
+                low = vmlal_s8(low, vget_low_s8(w), vget_low_s8(x));
+                high = vmlal_high_s8(high, w, x);
+                // Where products are small, words hold the sums of eight.
+                if !SMALL || q == 3 {
+                    *sum = vpadalq_s16(*sum, vpaddq_s16(low, high));
+                    (low, high) = (vdupq_n_s16(0), vdupq_n_s16(0));
                 }
             }
         }
@@ -103,7 +119,7 @@ impl Dot for Dotprod {
     }
 
     #[inline(always)]
-    fn add_tile<const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
+    fn add_tile<const SMALL: bool, const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
         Dotprod::add_four::<0, 0, R>(sums, w, x);
         Dotprod::add_four::<1, 1, R>(sums, w, x);
         Dotprod::add_four::<2, 2, R>(sums, w, x);
@@ -123,7 +139,7 @@ impl Dot for I8mm {
     }
 
     #[inline(always)]
-    fn add_tile<const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
+    fn add_tile<const SMALL: bool, const R: usize>(sums: &mut Sums<R>, w: &[int8x16_t; 8], x: &[int8x16_t; R]) {
         for eight in 0..2 {
             for i in 0..R {
                 for o in 0..2 {

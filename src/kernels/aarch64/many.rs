@@ -9,11 +9,13 @@ use super::memory::store;
 use super::panel::{DEPTH, STRIPS, Strip, WIDTH};
 use crate::kernels::kind::{Block, group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
+use crate::tensor::Dtype;
 use std::arch::aarch64::*;
 use std::array::from_fn;
 
-/// Panels that take turns, so that a part of the activations comes from the second cache more often than from farther.
-const TURNS: usize = 4;
+/// Strips of the panels that take turns, so that a part of the activations comes from the second cache more often than
+/// from farther.
+const TURNS: usize = 4 * STRIPS;
 
 /// Results of `R` rows and eight outputs, in the order of [`Dot::SQUARES`].
 type Totals<const R: usize> = [[float32x4_t; 2]; R];
@@ -25,19 +27,22 @@ pub(super) fn product<D: Dot, B: Block>(weights: &Weights, x: &Rows, mut out: Co
     activations.fill::<D>(B::DTYPE, x);
     strips.resize(STRIPS, Strip::new());
     let (n, n_rows, block_len) = (out.range().len(), activations.n_rows, B::DTYPE.block_len());
-    for first in (0..n).step_by(TURNS * STRIPS * WIDTH) {
-        let n_strips = (TURNS * STRIPS).min((n - first).div_ceil(WIDTH));
+    for first in (0..n).step_by(TURNS * WIDTH) {
+        let n_strips = TURNS.min((n - first).div_ceil(WIDTH));
         totals.clear();
         totals.resize(n_strips * n_rows, [vdupq_n_f32(0.0); 2]);
         for k in (0..x.width()).step_by(DEPTH) {
-            let n_blocks = DEPTH.min(x.width() - k) / block_len;
+            let depth = DEPTH.min(x.width() - k);
+            let n_blocks = depth / block_len;
+            // After the last part of these rows comes the first one of those that take the next turn.
+            let skipped = if k + DEPTH < x.width() { 0 } else { (TURNS * WIDTH - 1) * (x.width() / block_len) };
             for (turn, totals) in totals.chunks_mut(STRIPS * n_rows).enumerate() {
                 let strips = &mut strips[..totals.len() / n_rows];
                 for (i, strip) in strips.iter_mut().enumerate() {
                     let rows = blocks_of::<B>(weights, &out, first + (turn * STRIPS + i) * WIDTH);
-                    strip.fill::<D, B>(&rows, k / block_len, n_blocks);
+                    strip.fill::<D, B>(&rows, k / block_len, n_blocks, n_blocks + skipped);
                 }
-                multiply::<D, B>(strips, &Part { activations, width: x.width(), k, n_blocks }, totals);
+                multiply::<D, B>(strips, &Part { activations, width: x.width(), k, depth }, totals);
             }
         }
         for (i, totals) in totals.chunks_exact(n_rows).enumerate() {
@@ -70,12 +75,12 @@ fn copy_out<D: Dot>(totals: &[[float32x4_t; 2]], first: usize, out: &mut Columns
     }
 }
 
-/// Blocks of all rows of activations, from activation `k` on.
+/// `depth` activations of all rows from activation `k` on.
 struct Part<'a> {
     activations: &'a Activations,
     width: usize,
     k: usize,
-    n_blocks: usize,
+    depth: usize,
 }
 
 /// The activations that a strip is multiplied with.
@@ -86,30 +91,21 @@ struct Tile<'a, const R: usize> {
     parts: &'a [[int8x16_t; R]],
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
     /// The tile of the `R` rows from `row` on.
-    fn tile<B: Block, const R: usize>(&self, row: usize) -> Tile<'_, R> {
-        let n = self.n_blocks * B::DTYPE.block_len();
-        // Of something that there is once for each `len` activations.
-        fn of<T, const R: usize>(
-            all: &[T],
-            (row, width): (usize, usize),
-            (k, n): (usize, usize),
-            len: usize,
-        ) -> &[[T; R]] {
-            match all.is_empty() {
-                true => &[],
-                false => &all[row * (width / len)..].as_chunks().0[k / len..][..n / len],
-            }
-        }
-        let (at, depth, len) = ((row, self.width), (self.k, n), B::DTYPE.block_len());
-        let Activations { q, scales, sums, parts, .. } = self.activations;
+    fn tile<B: Block, const R: usize>(&self, row: usize) -> Tile<'a, R> {
+        let (Activations { q, scales, sums, parts, .. }, len) = (self.activations, B::DTYPE.block_len());
         Tile {
-            q: of(q, at, depth, 16),
-            scales: of(scales, at, depth, len),
-            sums: of(sums, at, depth, len),
-            parts: of(parts, at, depth, 128),
+            q: self.of_each(q, 16, row),
+            scales: self.of_each(scales, len, row),
+            sums: if has_minima(B::DTYPE) && len == 32 { self.of_each(sums, 32, row) } else { &[] },
+            parts: if has_minima(B::DTYPE) && len == 256 { self.of_each(parts, 128, row) } else { &[] },
         }
+    }
+
+    /// What belongs to this part of `R` rows of what there is once for each `len` activations.
+    fn of_each<T, const R: usize>(&self, all: &'a [T], len: usize, row: usize) -> &'a [[T; R]] {
+        &all[row * (self.width / len)..].as_chunks().0[self.k / len..][..self.depth / len]
     }
 }
 
@@ -136,9 +132,11 @@ fn multiply_tile<D: Dot, B: Block, const R: usize>(
 ) {
     for (strip, totals) in strips.iter().zip(totals.chunks_exact_mut(n_rows)) {
         let Some(totals) = totals[row..].first_chunk_mut() else { return };
+        let is_small = B::DTYPE != Dtype::Q8_0;
         match (B::DTYPE.block_len(), group(B::DTYPE), has_minima(B::DTYPE)) {
-            (32, _, true) => blocks::<D, true, R>(strip, x, totals),
-            (32, _, false) => blocks::<D, false, R>(strip, x, totals),
+            (32, _, true) => blocks::<D, true, true, R>(strip, x, totals),
+            (32, _, false) if is_small => blocks::<D, false, true, R>(strip, x, totals),
+            (32, _, false) => blocks::<D, false, false, R>(strip, x, totals),
             (_, 32, _) => superblock::<D, 2, true, R>(strip, x, totals),
             (_, _, true) => superblock::<D, 1, true, R>(strip, x, totals),
             (_, _, false) => superblock::<D, 1, false, R>(strip, x, totals),
@@ -146,16 +144,20 @@ fn multiply_tile<D: Dot, B: Block, const R: usize>(
     }
 }
 
-/// Adds the products of blocks of 32 weights.
+/// Adds the products of blocks of 32 weights, `SMALL` as in [`Dot::add_tile`].
 #[inline(never)]
 #[target_feature(enable = "neon")]
-fn blocks<D: Dot, const MINIMA: bool, const R: usize>(strip: &Strip, x: &Tile<R>, totals: &mut Totals<R>) {
+fn blocks<D: Dot, const MINIMA: bool, const SMALL: bool, const R: usize>(
+    strip: &Strip,
+    x: &Tile<R>,
+    totals: &mut Totals<R>,
+) {
     let mut local = *totals;
     let weights = strip.q.as_chunks::<2>().0.iter().zip(&strip.d).zip(&strip.dmin);
     for (b, (((q, d), dmin), x_q)) in weights.zip(x.q.as_chunks::<2>().0).enumerate() {
         let mut sums: Sums<R> = [[vdupq_n_s32(0); 2]; R];
-        D::add_tile(&mut sums, &q[0], &x_q[0]);
-        D::add_tile(&mut sums, &q[1], &x_q[1]);
+        D::add_tile::<SMALL, R>(&mut sums, &q[0], &x_q[0]);
+        D::add_tile::<SMALL, R>(&mut sums, &q[1], &x_q[1]);
         for r in 0..R {
             let scale = interleave::of_rows::<D, R>(&x.scales[b], r);
             for h in 0..2 {
@@ -188,7 +190,7 @@ fn superblock<D: Dot, const SIXTEENS: usize, const MINIMA: bool, const R: usize>
     for ((q, scales), x) in weights.zip(x.q.as_chunks::<SIXTEENS>().0) {
         let mut sums = zero;
         for i in 0..SIXTEENS {
-            D::add_tile(&mut sums, &q[i], &x[i]);
+            D::add_tile::<true, R>(&mut sums, &q[i], &x[i]);
         }
         for r in 0..R {
             for h in 0..2 {
@@ -200,11 +202,11 @@ fn superblock<D: Dot, const SIXTEENS: usize, const MINIMA: bool, const R: usize>
     let mut minima = zero;
     if MINIMA {
         let mut high = zero;
-        D::add_tile(&mut high, &strip.minima, &x.parts[1]);
+        D::add_tile::<true, R>(&mut high, &strip.minima, &x.parts[1]);
         for r in 0..R {
             minima[r] = [vshlq_n_s32::<7>(high[r][0]), vshlq_n_s32::<7>(high[r][1])];
         }
-        D::add_tile(&mut minima, &strip.minima, &x.parts[0]);
+        D::add_tile::<true, R>(&mut minima, &strip.minima, &x.parts[0]);
     }
     for r in 0..R {
         let scale = interleave::of_rows::<D, R>(&x.scales[0], r);

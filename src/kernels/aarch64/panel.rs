@@ -43,14 +43,14 @@ impl Strip {
         }
     }
 
-    /// Unpacks the blocks `first..first + n` of each of eight rows.
+    /// Unpacks the blocks `first..first + n` of each of eight rows, and asks for those that lie `ahead` blocks after them.
     #[target_feature(enable = "neon")]
-    pub(super) fn fill<D: Dot, B: Block>(&mut self, rows: &[&[B]; WIDTH], first: usize, n: usize) {
+    pub(super) fn fill<D: Dot, B: Block>(&mut self, rows: &[&[B]; WIDTH], first: usize, n: usize, ahead: usize) {
         let mut parts = [&rows[0][..0]; WIDTH];
         for (part, row) in parts.iter_mut().zip(rows) {
             *part = &row[first..first + n];
             for block in *part {
-                prefetch::<B, 0>(std::ptr::from_ref(block).wrapping_add(n));
+                prefetch::<B, 0>(std::ptr::from_ref(block).wrapping_add(ahead));
             }
         }
         for b in 0..n {
