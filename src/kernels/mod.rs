@@ -1,6 +1,7 @@
 //! The arithmetic on stored weights: products of quantized matrices, attention, and the vector operations around them.
 //!
-//! What a product computes stands in `scalar`, plain and slow; the files of an instruction set say only how. Attention is
+//! What a product computes stands in `scalar`, plain and slow; the files of an instruction set say only how: `x86_64` has
+//! them for AVX2, AVX-VNNI and AVX-512, `aarch64` one text for NEON, dot products and products of matrices. Attention is
 //! written once over `lanes`, norms and activations once as loops that are compiled for each set (`dispatch`). All sets
 //! give the same bits, and the bits of a row never depend on how many rows a call has, on how the outputs are divided
 //! among calls, or on threads.
@@ -40,21 +41,43 @@
 //!
 //! `cargo bench --bench kernels` measures it again, in wall-clock time, so nothing else should run meanwhile.
 //!
-//! Slow is everything on aarch64, where products run the plain loops of `scalar` and the rest what the compiler makes of
-//! portable code.
+//! Kernels for aarch64 have not been measured on a machine. What the compiler makes of them, in instructions per 256
+//! weights of an output: with one row all, with many rows those of a row in a tile of four, of which the dot products
+//! are 16 with `dotprod` and 8 with `i8mm`; each panel is unpacked by 110 to 140 more, whatever the number of rows.
+//!
+//! | weights | one row | many, `dotprod` | many, `i8mm` |
+//! |---------|--------:|----------------:|-------------:|
+//! | Q4_0    |     122 |              32 |           26 |
+//! | Q8_0    |     100 |              32 |           26 |
+//! | Q4_K    |     101 |              31 |           22 |
+//! | Q6_K    |     161 |              32 |           24 |
+//!
+//! Slow are:
+//! - products of plain floats with many rows on aarch64, which convert the weights again for every two rows;
+//! - products of two rows on aarch64, whose loops for superblocks keep some of their vectors in memory;
+//! - everything on other processors, where products run the plain loops of `scalar` and the rest what the compiler makes
+//!   of portable code.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod attention;
 mod block;
 mod cells;
 mod columns;
 mod dispatch;
 mod features;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod floats;
 mod form;
 mod isa;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod kind;
 mod lanes;
 mod pool;
 mod product;
 mod scalar;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod streams;
 mod tiles;
 pub mod vector;
 #[cfg(target_arch = "x86_64")]
