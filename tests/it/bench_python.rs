@@ -1,15 +1,18 @@
 //! Sides of a comparison that agree, differ, crash, hang and talk rubbish.
 #![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "the stand-ins for python3 are shell scripts"))]
 
+use crate::support::tiny::{Architecture, TinyModel, Types};
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 use taper::{
+    backend::{Compute, DeviceChoice},
     bench::python::{Agreement, Job, Ours, Outcome, Report, Side, SideError, measure, notes, table},
-    engine::TokenLogprobs,
-    sampling::Logprob,
+    engine::{ModelFiles, Request, TokenLogprobs},
+    sampling::{Logprob, SamplingParams},
 };
 
 fn data(name: &str) -> PathBuf {
@@ -83,6 +86,26 @@ fn a_side_with_other_tokens_gets_no_ratio_anywhere() {
         assert!(text.contains("differ at 1") && !text.contains('×'), "{text}");
     }
     assert!(notes(&ours(), &outcomes).iter().any(|note| note.contains("no comparison")));
+}
+
+#[cfg(unix)]
+#[test]
+fn transformers_is_measured_with_converted_weights_which_do_not_stay() {
+    let files = tempfile::tempdir().unwrap();
+    let model = files.path().join("measured-from-folder");
+    let report = measure(Side::TransformersF32, &job(model.to_str().unwrap()), &ours(), &|| false).result.unwrap();
+    assert!(report.conversion_ms.is_some());
+    let folder = std::fs::read_to_string(model).unwrap();
+    assert!(folder.trim().starts_with(std::env::temp_dir().to_str().unwrap()), "{folder}");
+    assert!(!Path::new(folder.trim()).exists(), "{folder}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_converted_is_measured_as_it_is_and_that_is_said() {
+    let outcome = measure(Side::TransformersF32, &job("unconvertible"), &ours(), &|| false);
+    assert_eq!(outcome.result.as_ref().unwrap().conversion_ms, None);
+    assert!(notes(&ours(), &[outcome]).iter().any(|note| note.contains("with the GGUF file itself")));
 }
 
 #[cfg(unix)]
@@ -179,5 +202,57 @@ fn the_scripts_run_in_a_python_without_packages_and_name_them() {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// What this program does with a job, untuned: a build for tests is slow.
+fn measured_here(job: &Job, n_gen: usize) -> Ours {
+    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(job.threads) };
+    let start = Instant::now();
+    let files = ModelFiles::open(&job.model).unwrap();
+    let mut engine = files.load(compute, Some(job.prompt.len() + n_gen), files.tokenizer().unwrap()).unwrap();
+    let request = Request {
+        prompt: job.prompt.clone(),
+        max_tokens: Some(n_gen),
+        sampling: SamplingParams { temperature: 0.0, ..SamplingParams::default() },
+        n_logprobs: Some(20),
+        ignore_end: true,
+        ..Request::default()
+    };
+    let completion = engine.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let timings = completion.timings;
+    Ours {
+        precision: "int8 activations".into(),
+        threads: job.threads,
+        version: env!("CARGO_PKG_VERSION").into(),
+        prompt_tokens_per_sec: job.prompt.len() as f64 / timings.first_token.as_secs_f64(),
+        generation_tokens_per_sec: Some((n_gen - 1) as f64 / timings.generation.as_secs_f64()),
+        first_token_from_exec_ms: start.elapsed().as_secs_f64() * 1e3,
+        peak_rss_bytes: None,
+        installed_bytes: 10_000_000,
+        tokens: completion.logprobs,
+    }
+}
+
+/// TAPER_TEST_PYTHON names an interpreter with the packages, TAPER_TEST_MODEL perhaps another model than a tiny one.
+#[test]
+fn the_real_packages_generate_our_tokens() {
+    let Some(python) = std::env::var_os("TAPER_TEST_PYTHON") else {
+        eprintln!("skipped: TAPER_TEST_PYTHON does not name a python3 with the packages");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = folder.path().join("tiny.gguf");
+    std::fs::write(&tiny, TinyModel::new(Architecture::Llama, Types::Q4KM).gguf()).unwrap();
+    let model = std::env::var_os("TAPER_TEST_MODEL").map_or(tiny, PathBuf::from);
+    let job =
+        Job { python: python.into(), prompt: (20..84).collect(), model, timeout: Duration::from_secs(600), ..job("") };
+    let ours = measured_here(&job, 32);
+    let sides = Side::of_package(None).unwrap();
+    let outcomes: Vec<Outcome> = sides.iter().map(|side| measure(*side, &job, &ours, &|| false)).collect();
+    eprintln!("{}\n{}", table(&ours, &outcomes).to_text(), notes(&ours, &outcomes).join("\n"));
+    for outcome in &outcomes {
+        let report = outcome.result.as_ref().unwrap();
+        assert!(report.agreement.holds() && report.ratios.is_some(), "{outcome:?}");
     }
 }

@@ -54,7 +54,8 @@ impl Agreement {
     pub fn describe(&self) -> String {
         match self {
             Agreement::Same => "same".into(),
-            Agreement::NearTies { n_steps, first, .. } => format!("same but {n_steps} near ties from {first}"),
+            Agreement::NearTies { n_steps: 1, .. } => "same, 1 near tie".into(),
+            Agreement::NearTies { n_steps, .. } => format!("same, {n_steps} near ties"),
             Agreement::Differ { at, .. } => format!("differ at {at}"),
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Answer {
     Loaded,
     /// The first token is chosen.
     FirstToken,
+    /// The model is in the folder of the job; nothing else will come.
+    Converted,
     /// All is done.
     Result(Box<Raw>),
 }
@@ -28,7 +30,7 @@ impl Answer {
     /// What a side does after this event.
     pub(super) fn next_stage(&self) -> &'static str {
         match self {
-            Answer::Missing { .. } | Answer::Result(_) => "ending",
+            Answer::Missing { .. } | Answer::Converted | Answer::Result(_) => "ending",
             Answer::Imported => "loading the model",
             Answer::Loaded => "computing the first token",
             Answer::FirstToken => "measuring",

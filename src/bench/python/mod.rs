@@ -11,6 +11,7 @@
 mod agreement;
 mod answer;
 mod error;
+mod folder;
 mod outcome;
 mod process;
 mod side;
@@ -21,6 +22,9 @@ pub use error::SideError;
 pub use outcome::{Outcome, Ratios, Report};
 pub use side::Side;
 pub use table::{notes, table};
+
+use folder::Folder;
+use process::Task;
 
 use crate::{TokenId, engine::TokenLogprobs};
 use serde::Serialize;
@@ -42,7 +46,7 @@ pub struct Job {
     pub threads: usize,
     /// Runs that count, after one that does not; at least one.
     pub repetitions: usize,
-    /// When to give up a side, from the start of its process.
+    /// When to give up a process of a side, from its start.
     pub timeout: Duration,
 }
 
@@ -73,10 +77,33 @@ pub struct Ours {
 
 /// Runs one side and compares it with `ours`. `cancelled` is asked about every 50 ms whether to stop.
 ///
-/// Ends within the timeout of the job, whatever the process does: it and all that it started in its group are killed.
+/// Weights that a side does not load as they are, as `transformers` and GGUF, are first converted by another process into
+/// a temporary folder: a side is measured as its users have it.
+///
+/// Each process ends within the timeout of the job, whatever it does: it and all that it started in its group are killed.
 pub fn measure(side: Side, job: &Job, ours: &Ours, cancelled: &dyn Fn() -> bool) -> Outcome {
     let expected: Vec<TokenId> = ours.tokens.iter().map(|step| step.chosen.token).collect();
-    let result =
-        process::talk(side, job, &expected, cancelled).and_then(|timeline| outcome::report(timeline, job, ours));
-    Outcome { side, result }
+    Outcome { side, result: report(side, job, ours, &expected, cancelled) }
+}
+
+fn report(
+    side: Side,
+    job: &Job,
+    ours: &Ours,
+    expected: &[TokenId],
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Report, SideError> {
+    let folder = if side.converts() { Folder::new().ok() } else { None };
+    let task = |folder, convert| Task { side, job, expected, folder, convert };
+    let converted = match &folder {
+        None => None,
+        Some(folder) => match process::talk(&task(Some(folder.path()), true), cancelled) {
+            Ok(timeline) => Some((folder.path(), timeline.ended)),
+            // What cannot be converted is perhaps measured as it is.
+            Err(SideError::Crashed { .. } | SideError::Rubbish { .. }) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    let timeline = process::talk(&task(converted.map(|(path, _)| path), false), cancelled)?;
+    outcome::report(timeline, job, ours, converted.map(|(_, time)| time))
 }

@@ -33,6 +33,9 @@ pub struct Report {
     pub generation_tokens_per_sec: Option<f64>,
     /// Each run.
     pub generation_samples_ts: Vec<f64>,
+    /// How long another process took to load the GGUF file and to save it in the format of the side, from which it was
+    /// then measured; `None` if it was measured with the GGUF file itself.
+    pub conversion_ms: Option<f64>,
     /// From the start of the process until the packages were imported.
     pub import_ms: f64,
     /// From there until the model was loaded.
@@ -91,11 +94,18 @@ impl Serialize for Outcome {
 }
 
 /// The numbers of a side from what it said and when.
-pub(super) fn report(timeline: Timeline, job: &Job, ours: &Ours) -> Result<Report, SideError> {
+pub(super) fn report(
+    timeline: Timeline,
+    job: &Job,
+    ours: &Ours,
+    conversion: Option<Duration>,
+) -> Result<Report, SideError> {
     let n_gen = ours.tokens.len();
-    let Timeline { imported: Some(imported), loaded: Some(loaded), first_token: Some(first_token), raw } = timeline
+    let Timeline {
+        imported: Some(imported), loaded: Some(loaded), first_token: Some(first_token), raw: Some(raw), ..
+    } = timeline
     else {
-        return Err(SideError::Rubbish { found: "a result without the first token before it".into() });
+        return Err(SideError::Rubbish { found: "a result without the steps before it".into() });
     };
     let raw = raw.checked(n_gen, job.repetitions)?;
     let prompt_samples_ts = rates(job.prompt.len(), &raw.prompt_seconds);
@@ -105,6 +115,7 @@ pub(super) fn report(timeline: Timeline, job: &Job, ours: &Ours) -> Result<Repor
         prompt_samples_ts,
         generation_tokens_per_sec: median(&generation_samples_ts),
         generation_samples_ts,
+        conversion_ms: conversion.map(ms),
         import_ms: ms(imported),
         load_ms: ms(loaded.saturating_sub(imported)),
         first_token_from_exec_ms: ms(first_token),

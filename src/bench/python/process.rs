@@ -7,6 +7,7 @@ use super::{
 use crate::TokenId;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread,
@@ -27,7 +28,22 @@ pub(super) struct Timeline {
     pub(super) imported: Option<Duration>,
     pub(super) loaded: Option<Duration>,
     pub(super) first_token: Option<Duration>,
-    pub(super) raw: Raw,
+    /// When it was done.
+    pub(super) ended: Duration,
+    /// Its numbers; `None` after a conversion.
+    pub(super) raw: Option<Raw>,
+}
+
+/// What a process is started for.
+pub(super) struct Task<'a> {
+    pub(super) side: Side,
+    pub(super) job: &'a Job,
+    /// Our tokens.
+    pub(super) expected: &'a [TokenId],
+    /// Where the weights are, or are to be put, in the format of the side.
+    pub(super) folder: Option<&'a Path>,
+    /// Whether to convert the model, instead of measuring it.
+    pub(super) convert: bool,
 }
 
 /// What the thread that reads standard output passes on.
@@ -40,20 +56,16 @@ enum Heard {
 }
 
 /// Starts a side with its job and listens until it has a result.
-pub(super) fn talk(
-    side: Side,
-    job: &Job,
-    expected: &[TokenId],
-    cancelled: &dyn Fn() -> bool,
-) -> Result<Timeline, SideError> {
+pub(super) fn talk(task: &Task<'_>, cancelled: &dyn Fn() -> bool) -> Result<Timeline, SideError> {
+    let job = task.job;
     let start = Instant::now();
     let no_python = |source| SideError::NoPython { python: job.python.clone(), source };
-    let mut process = Process(command(side, job).spawn().map_err(no_python)?);
+    let mut process = Process(command(task).spawn().map_err(no_python)?);
     let stdin = process.0.stdin.take().expect("standard input is a pipe");
     let stdout = process.0.stdout.take().expect("standard output is a pipe");
     let stderr = process.0.stderr.take().expect("standard error is a pipe");
     // The threads end when the pipes do; nobody waits for them, since what a process has started may keep its pipes open.
-    let _end_of_job = send(stdin, job_line(side, job, expected));
+    let _end_of_job = send(stdin, job_line(task));
     let (heard, answers) = mpsc::sync_channel(16);
     thread::spawn(move || listen(stdout, start, &heard));
     let (said, complaints) = mpsc::sync_channel(0);
@@ -101,7 +113,12 @@ impl Talk<'_> {
                 Answer::Imported => imported = Some(at),
                 Answer::Loaded => loaded = Some(at),
                 Answer::FirstToken => first_token = Some(at),
-                Answer::Result(raw) => return Ok(Timeline { imported, loaded, first_token, raw: *raw }),
+                Answer::Converted => {
+                    return Ok(Timeline { imported, loaded, first_token, ended: at, raw: None });
+                }
+                Answer::Result(raw) => {
+                    return Ok(Timeline { imported, loaded, first_token, ended: at, raw: Some(*raw) });
+                }
             }
         }
     }
@@ -133,11 +150,11 @@ impl Talk<'_> {
     }
 }
 
-fn command(side: Side, job: &Job) -> Command {
-    let mut command = Command::new(&job.python);
-    let threads = job.threads.to_string();
+fn command(task: &Task<'_>) -> Command {
+    let mut command = Command::new(&task.job.python);
+    let threads = task.job.threads.to_string();
     command
-        .args(["-c", &side.script()])
+        .args(["-c", &task.side.script()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -149,7 +166,8 @@ fn command(side: Side, job: &Job) -> Command {
     command
 }
 
-fn job_line(side: Side, job: &Job, expected: &[TokenId]) -> String {
+fn job_line(task: &Task<'_>) -> String {
+    let Task { side, job, expected, folder, convert } = task;
     let job = serde_json::json!({
         "model": job.model,
         "prompt": job.prompt,
@@ -159,6 +177,8 @@ fn job_line(side: Side, job: &Job, expected: &[TokenId]) -> String {
         "repetitions": job.repetitions,
         "precision": side.precision(),
         "expected": expected,
+        "folder": folder,
+        "convert": convert,
     });
     format!("{job}\n")
 }

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import threading
 import time
 
@@ -30,10 +31,12 @@ def answer(event, **fields):
     CHANNEL.flush()
 
 
-def leave_with_parent():
-    """Ends this process when the parent, which keeps standard input open, is gone."""
+def leave_with_parent(litter):
+    """Ends this process, and removes its folder, when the parent, which keeps standard input open, is gone."""
     while os.read(0, 4096):
         pass
+    if litter:
+        shutil.rmtree(litter, ignore_errors=True)
     os._exit(1)
 
 
@@ -45,8 +48,9 @@ def take_job():
         if not part:
             sys.exit("the job did not arrive")
         line += part
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    return json.loads(line)
+    job = json.loads(line)
+    threading.Thread(target=leave_with_parent, args=(job["folder"],), daemon=True).start()
+    return job
 
 
 def need(*packages):

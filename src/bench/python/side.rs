@@ -62,13 +62,8 @@ impl Side {
         [COMMON, own].join("\n")
     }
 
-    /// A difference that the numbers do not show.
-    pub(super) fn caveat(self) -> Option<&'static str> {
-        match self {
-            Side::TransformersBf16 | Side::TransformersF32 => Some(
-                "it dequantizes the GGUF file when it loads, which takes longer and more memory than loading safetensors",
-            ),
-            Side::LlamaCpp | Side::LlamaCppUnpacked => None,
-        }
+    /// Whether it has a format of its own, which it loads faster than GGUF.
+    pub(super) fn converts(self) -> bool {
+        matches!(self, Side::TransformersBf16 | Side::TransformersF32)
     }
 }

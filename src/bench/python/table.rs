@@ -1,6 +1,6 @@
 //! The comparison for people.
 
-use super::{Agreement, Ours, Outcome, Report};
+use super::{Agreement, Ours, Outcome, Report, Side};
 use crate::bench::Grid;
 
 /// A row for us and a row for each side that was measured. What is in parentheses says how many times better we are.
@@ -53,7 +53,7 @@ pub fn notes(ours: &Ours, outcomes: &[Outcome]) -> Vec<String> {
             Ok(report) => {
                 notes.push(format!("{name}: {}", described(ours, report)));
                 notes.extend(doubt(&report.agreement).map(|text| format!("{name}: {text}")));
-                notes.extend(outcome.side.caveat().map(|text| format!("{name}: {text}")));
+                notes.extend(format_note(outcome.side, report).map(|text| format!("{name}: {text}")));
             }
             Err(error) => notes.push(format!("{name}: not measured: {error}")),
         }
@@ -73,6 +73,21 @@ fn described(ours: &Ours, report: &Report) -> String {
         report.import_ms, report.load_ms, report.mean_logprob_difference
     ));
     parts.join(", ")
+}
+
+/// What is to be said of a format that is not the file's.
+fn format_note(side: Side, report: &Report) -> Option<String> {
+    match report.conversion_ms {
+        Some(ms) => Some(format!(
+            "measured with the weights of the file as safetensors, which it loads faster; to import, to load the GGUF file \
+             and to save it so took {:.1} s, which are in no number",
+            ms / 1e3
+        )),
+        None if side.converts() => {
+            Some("measured with the GGUF file itself; it starts sooner and smaller with safetensors".into())
+        }
+        None => None,
+    }
 }
 
 /// What is to be said of tokens that are not all the same.

@@ -1,4 +1,6 @@
 # transformers: the weights of the file, dequantized to the precision of the job, on the CPU.
+#
+# Its users have safetensors, which it loads much faster than GGUF. So one process converts the file, and another measures.
 JOB = take_job()
 need(*((name, name) for name in ("torch", "transformers", "gguf", "accelerate", "numpy")))
 import torch
@@ -10,15 +12,29 @@ torch.set_num_interop_threads(1)
 transformers.utils.logging.set_verbosity_error()
 
 
+def load():
+    # The argument had another name before version 5.
+    name = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
+    options = {name: getattr(torch, JOB["precision"]), "local_files_only": True}
+    folder = JOB["folder"]
+    if JOB["convert"] or not folder:
+        folder, options["gguf_file"] = os.path.split(os.path.abspath(JOB["model"]))
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+
+
+def convert():
+    model = load()
+    n_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    if shutil.disk_usage(JOB["folder"]).free < 1.2 * n_bytes:
+        sys.exit("no room for %d bytes of safetensors" % n_bytes)
+    model.save_pretrained(JOB["folder"])
+    answer("converted")
+    sys.exit(0)
+
+
 class Engine:
     def __init__(self):
-        # The argument had another name before version 5.
-        name = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
-        folder, file = os.path.split(os.path.abspath(JOB["model"]))
-        precision = {name: getattr(torch, JOB["precision"])}
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=file, local_files_only=True, **precision
-        ).eval()
+        self.model = load()
         self.reset()
 
     def reset(self):
@@ -37,6 +53,8 @@ class Engine:
         return self.last.float().numpy()
 
 
+if JOB["convert"]:
+    convert()
 with torch.inference_mode():
     engine = Engine()
     answer("loaded")

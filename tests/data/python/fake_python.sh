@@ -15,7 +15,18 @@ result() {
 oneline() { "$@" | awk '/^@taper .*,$/ {held = $0; next} held != "" {held = held $0; if (/}$/) {print held; held = ""}; next} {print}'; }
 same='{"best":1,"gap":0,"logprob":-1.0}'
 case "$job" in
-*agrees*) oneline result "1,1,1" "0.5,0.25" "$same,$same,$same" ;;
+*unconvertible*\"convert\":true*) echo "no room" >&2; exit 1 ;;
+*\"convert\":true*)
+    folder=$(echo "$job" | sed 's/.*"folder":"\([^"]*\)".*/\1/')
+    touch "$folder/weights"
+    say '{"event":"converted"}'
+    ;;
+*measured-from-folder*)
+    folder=$(echo "$job" | sed 's/.*"folder":"\([^"]*\)".*/\1/')
+    echo "$folder" > "$(echo "$job" | sed 's/.*"model":"\([^"]*\)".*/\1/')"
+    test -f "$folder/weights" && oneline result "1,1,1" "0.5,0.25" "$same,$same,$same"
+    ;;
+*agrees* | *unconvertible*) oneline result "1,1,1" "0.5,0.25" "$same,$same,$same" ;;
 *differs*) oneline result "1,7,7" "0.5,0.25" "$same,{\"best\":7,\"gap\":2.5,\"logprob\":-3.5},$same" ;;
 *impossible*) oneline result "1,1,1" "0.5,-1" "$same,$same,$same" ;;
 *short*) oneline result "1" "0.5,0.25" "$same" ;;
