@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 use taper::bench::load::{
-    Arrivals, Counted, Endpoint, Failure, Level, LoadError, Plan, Prompt, Route, Summary, alone, notes, table, test,
+    Arrivals, Counted, Endpoint, Failure, Level, LoadError, Plan, Prompt, Route, Summary, alone, notes, run,
+    synthetic_prompts, table,
 };
 
 /// A server on a free port whose answers are written by hand, and the bodies that it has been sent.
@@ -108,8 +109,8 @@ impl Stub {
     }
 }
 
-fn run(plan: &Plan) -> Vec<Summary> {
-    test(plan, &|| false, &|_| {}).unwrap()
+fn summaries(plan: &Plan) -> Vec<Summary> {
+    run(plan, &|| false, &|_| {}).unwrap()
 }
 
 fn whole(stream: &mut TcpStream, status: u16, body: &str) -> bool {
@@ -147,7 +148,7 @@ const MS: Duration = Duration::from_millis(1);
 fn every_level_answers_and_its_times_are_at_least_those_of_the_server() {
     let stub = Stub::start(|_, stream| three_tokens(stream, 20 * MS, 10 * MS));
     let plan = stub.plan(&[Level::Concurrency { n: 1 }, Level::Concurrency { n: 4 }], 8);
-    let summaries = run(&plan);
+    let summaries = summaries(&plan);
     for summary in &summaries {
         assert_eq!((summary.n_requests, summary.n_answered, summary.n_tokens), (8, 8, 24));
         assert_eq!((summary.counted, summary.n_prompt_tokens), (Some(Counted::Usage), Some(40)));
@@ -168,7 +169,7 @@ fn slow_answers_show_in_the_upper_percentiles_only() {
         let slow = ["prompt 8", "prompt 9"].contains(&asked.prompt());
         three_tokens(stream, if slow { 3000 * MS } else { 0 * MS }, 0 * MS)
     });
-    let summary = &run(&stub.plan(&[Level::Concurrency { n: 10 }], 10))[0];
+    let summary = &summaries(&stub.plan(&[Level::Concurrency { n: 10 }], 10))[0];
     let first = summary.first_token_ms.unwrap();
     assert!(first.p90 >= 3000.0 && first.p99 >= 3000.0, "{first:?}");
     // Eight of ten have seconds to spare.
@@ -180,7 +181,7 @@ fn a_stall_is_charged_to_every_request_that_was_due() {
     let stub = Stub::start(|_, stream| three_tokens(stream, 100 * MS, 0 * MS));
     let level = Level::Rate { per_sec: 100.0, arrivals: Arrivals::Constant };
     let plan = Plan { max_in_flight: 1, ..stub.plan(&[level], 8) };
-    let end = run(&plan)[0].end_to_end_ms.unwrap();
+    let end = summaries(&plan)[0].end_to_end_ms.unwrap();
     // Request i is due at 10·i ms and cannot be answered before 100·(i + 1) ms.
     assert!(end.p50 >= 100.0 + 90.0 * 3.5 && end.p99 >= 700.0, "{end:?}");
 }
@@ -189,7 +190,7 @@ fn a_stall_is_charged_to_every_request_that_was_due() {
 fn requests_at_a_rate_do_not_come_before_they_are_due() {
     let stub = Stub::start(|_, stream| three_tokens(stream, 0 * MS, 0 * MS));
     let level = Level::Rate { per_sec: 20.0, arrivals: Arrivals::Constant };
-    let summary = &run(&stub.plan(&[level], 5))[0];
+    let summary = &summaries(&stub.plan(&[level], 5))[0];
     assert!(summary.seconds >= 0.2 && summary.n_answered == 5, "{summary:?}");
 }
 
@@ -224,7 +225,7 @@ fn every_way_to_fail_has_its_name_and_the_others_are_still_answered() {
         }
         _ => three_tokens(stream, 0 * MS, 0 * MS),
     });
-    let summary = &run(&stub.plan(&[Level::Concurrency { n: 2 }], 12))[0];
+    let summary = &summaries(&stub.plan(&[Level::Concurrency { n: 2 }], 12))[0];
     assert_eq!((summary.n_requests, summary.n_answered), (12, 4), "{summary:?}");
     for kind in [Failure::Status(503), Failure::HungUp, Failure::Truncated, Failure::Reported, Failure::Empty] {
         assert_eq!(summary.n_failed(&kind), 1, "{kind}: {summary:?}");
@@ -253,7 +254,7 @@ fn a_server_that_never_answers_or_never_ends_runs_into_the_time_limit() {
     let mut plan = stub.plan(&[Level::Concurrency { n: 2 }], 2);
     plan.endpoint.timeout = 500 * MS;
     let start = Instant::now();
-    let summary = &run(&plan)[0];
+    let summary = &summaries(&plan)[0];
     assert_eq!((summary.n_answered, summary.n_failed(&Failure::Timeout)), (0, 2), "{summary:?}");
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
@@ -269,7 +270,7 @@ fn an_interrupt_keeps_what_is_done() {
     let n_done = AtomicUsize::new(0);
     let plan = stub.plan(&[Level::Concurrency { n: 1 }, Level::Concurrency { n: 2 }], 4);
     let cancelled = || n_done.load(Ordering::Relaxed) == 2;
-    let summaries = test(&plan, &cancelled, &|n| n_done.store(n, Ordering::Relaxed)).unwrap();
+    let summaries = run(&plan, &cancelled, &|n| n_done.store(n, Ordering::Relaxed)).unwrap();
     assert_eq!(summaries.len(), 1);
     assert!(summaries[0].interrupted && summaries[0].n_answered == 2, "{summaries:?}");
 }
@@ -280,13 +281,13 @@ fn nobody_there_is_an_error_and_not_a_list_of_failures() {
     let mut plan = stub.plan(&[Level::Concurrency { n: 1 }], 1);
     // Port 1 belongs to a service that nobody runs.
     plan.endpoint = Endpoint::new("http://127.0.0.1:1").unwrap();
-    assert!(matches!(test(&plan, &|| false, &|_| {}), Err(LoadError::Unreachable { .. })));
+    assert!(matches!(run(&plan, &|| false, &|_| {}), Err(LoadError::Unreachable { .. })));
 }
 
 #[test]
 fn the_first_model_of_the_list_is_asked_with_the_counts_of_tokens() {
     let stub = Stub::start(|_, stream| three_tokens(stream, 0 * MS, 0 * MS));
-    run(&stub.plan(&[Level::Concurrency { n: 1 }], 2));
+    summaries(&stub.plan(&[Level::Concurrency { n: 1 }], 2));
     let bodies = stub.bodies.lock().unwrap();
     assert_eq!(bodies.len(), 3, "one request warms up");
     assert_eq!((&bodies[2]["model"], &bodies[2]["max_tokens"]), (&"stub-model".into(), &3.into()));
@@ -301,9 +302,9 @@ fn a_key_is_sent_where_there_is_one() {
         _ => whole(stream, 401, "{}"),
     });
     let mut plan = stub.plan(&[Level::Concurrency { n: 1 }], 1);
-    assert_eq!(run(&plan)[0].n_failed(&Failure::Status(401)), 1);
+    assert_eq!(summaries(&plan)[0].n_failed(&Failure::Status(401)), 1);
     plan.endpoint.api_key = Some("secret".into());
-    assert_eq!(run(&plan)[0].n_answered, 1);
+    assert_eq!(summaries(&plan)[0].n_answered, 1);
 }
 
 #[test]
@@ -317,7 +318,7 @@ fn a_server_that_refuses_an_option_is_asked_without_it() {
         }
         three_tokens(stream, 0 * MS, 0 * MS)
     });
-    assert_eq!(run(&stub.plan(&[Level::Concurrency { n: 1 }], 3))[0].n_answered, 3);
+    assert_eq!(summaries(&stub.plan(&[Level::Concurrency { n: 1 }], 3))[0].n_answered, 3);
 }
 
 #[test]
@@ -327,6 +328,7 @@ fn one_request_at_a_time_gives_the_speed_of_generation_and_says_what_is_not_chec
         _ => whole(stream, 404, "{}"),
     });
     let server = alone(&Endpoint::new(&stub.url).unwrap(), "once upon", 3, 3, &|| false).unwrap();
+    assert!(server.table().to_text().contains("stub-model"));
     assert_eq!((server.route, server.n_gen, server.n_prompt), (Route::Completions, 3, Some(5)));
     assert!(server.first_token_ms >= 20.0 && server.first_token_again_ms.unwrap() >= 20.0);
     assert_eq!(server.generation_samples_ts.len(), 3);
@@ -345,4 +347,30 @@ fn a_server_without_completions_is_asked_in_a_chat_and_one_without_either_is_ref
     let neither = Stub::start(|_, stream| whole(stream, 401, "{\"error\":\"no key\"}"));
     let error = alone(&Endpoint::new(&neither.url).unwrap(), "once", 3, 1, &|| false).unwrap_err();
     assert!(error.to_string().contains("status 401: {\"error\":\"no key\"}"), "{error}");
+}
+
+/// TAPER_TEST_SERVER names a server that answers as OpenAI's does.
+#[test]
+fn a_real_server_answers_every_request() {
+    let Ok(url) = std::env::var("TAPER_TEST_SERVER") else {
+        eprintln!("skipped: TAPER_TEST_SERVER does not name a server");
+        return;
+    };
+    let endpoint = Endpoint::new(&url).unwrap();
+    let server = alone(&endpoint, "Once upon a time", 16, 3, &|| false).unwrap();
+    eprintln!("{}{}\n", server.table().to_text(), server.notes().join("\n"));
+    let rate = Level::Rate { per_sec: 2.0, arrivals: Arrivals::Poisson };
+    let plan = Plan {
+        endpoint,
+        route: Route::Chat,
+        levels: vec![Level::Concurrency { n: 1 }, Level::Concurrency { n: 4 }, rate],
+        n_requests: 8,
+        prompts: synthetic_prompts(&[8, 64], 24, 1),
+        max_tokens: 16,
+        max_in_flight: 64,
+        seed: 1,
+    };
+    let summaries = summaries(&plan);
+    eprintln!("{}{}", table(&summaries).to_text(), notes(&summaries).join("\n"));
+    assert!(summaries.iter().all(|summary| summary.n_answered == 8), "{summaries:?}");
 }

@@ -80,7 +80,7 @@ fn a_side_with_other_tokens_gets_no_ratio_anywhere() {
     assert!(matches!(report.agreement, Agreement::Differ { at: 1, ours: 1, theirs: 7, .. }), "{:?}", report.agreement);
     assert_eq!(report.ratios, None);
     let json = serde_json::to_value(&outcome).unwrap();
-    assert_eq!((&json["tokens"], &json["ratios"]), (&"differ".into(), &serde_json::Value::Null));
+    assert_eq!((&json["agreement"]["verdict"], &json["ratios"]), (&"differ".into(), &serde_json::Value::Null));
     let outcomes = [outcome];
     for text in [table(&ours(), &outcomes).to_text(), table(&ours(), &outcomes).to_markdown()] {
         assert!(text.contains("differ at 1") && !text.contains('×'), "{text}");

@@ -7,6 +7,7 @@ use super::{
     stream::Answered,
     summary::ms,
 };
+use crate::bench::Grid;
 use serde::Serialize;
 use std::{sync::Arc, time::Instant};
 
@@ -36,6 +37,28 @@ pub struct Alone {
 }
 
 impl Alone {
+    /// One row. There are no ratios, since nobody knows whether its tokens are ours.
+    pub fn table(&self) -> Grid {
+        let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
+        let mut grid = Grid::new(&[
+            "server",
+            "prompt tokens",
+            "tokens",
+            "first token ms",
+            "the same prompt again ms",
+            "generation t/s",
+        ]);
+        grid.push(vec![
+            format!("{} at {}", self.model, self.url),
+            self.n_prompt.map_or("–".into(), |n| n.to_string()),
+            self.n_gen.to_string(),
+            number(Some(self.first_token_ms)),
+            number(self.first_token_again_ms),
+            number(self.generation_tokens_per_sec),
+        ]);
+        grid
+    }
+
     /// What the numbers do not show, a line each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![

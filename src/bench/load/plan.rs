@@ -23,12 +23,14 @@ pub enum Level {
     /// So many clients, each of which asks again as soon as it has its answer.
     Concurrency {
         /// Clients.
+        #[serde(rename = "concurrency")]
         n: usize,
     },
     /// Requests come whether or not the ones before are answered. Their times count from when they were to be sent, so
     /// that a server which stalls is charged for everyone who would have waited.
     Rate {
         /// Requests per second.
+        #[serde(rename = "rate_per_sec")]
         per_sec: f64,
         /// How they are spread.
         arrivals: Arrivals,

@@ -16,7 +16,7 @@ pub const NEAR_TIE_NATS: f32 = 0.2;
 
 /// How the tokens of a side compare with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(tag = "tokens", rename_all = "snake_case")]
+#[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Agreement {
     /// All the same.
     Same,

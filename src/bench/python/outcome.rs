@@ -49,7 +49,6 @@ pub struct Report {
     /// Its greedy tokens.
     pub tokens: Vec<TokenId>,
     /// How they compare with ours.
-    #[serde(flatten)]
     pub agreement: Agreement,
     /// How far its log-probabilities of our tokens are from ours, on average, in nats.
     pub mean_logprob_difference: f64,

@@ -258,7 +258,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Errors mean that it has gone already. While it is not waited for, its group cannot become another's.
+        // Errors mean that it has gone already. Its number is not another's so soon: systems give them out in turn.
         #[cfg(unix)]
         if let Ok(id) = i32::try_from(self.0.id()) {
             let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);

@@ -22,7 +22,7 @@ use std::{
 /// # Errors
 /// [`LoadError`] if the plan makes no sense, nobody answers at its address, or it was cancelled before it began. Requests
 /// that fail are part of the result.
-pub fn test(plan: &Plan, cancelled: &dyn Fn() -> bool, done: &dyn Fn(usize)) -> Result<Vec<Summary>, LoadError> {
+pub fn run(plan: &Plan, cancelled: &dyn Fn() -> bool, done: &dyn Fn(usize)) -> Result<Vec<Summary>, LoadError> {
     plan.check()?;
     let plan = Arc::new(plan.clone());
     let (endpoint, route) = (plan.endpoint.clone(), plan.route);
