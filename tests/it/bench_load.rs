@@ -143,6 +143,7 @@ fn three_tokens(stream: &mut TcpStream, first: Duration, between: Duration) -> b
 }
 
 const MS: Duration = Duration::from_millis(1);
+const NOW: Duration = Duration::ZERO;
 
 #[test]
 fn every_level_answers_and_its_times_are_at_least_those_of_the_server() {
@@ -167,7 +168,7 @@ fn every_level_answers_and_its_times_are_at_least_those_of_the_server() {
 fn slow_answers_show_in_the_upper_percentiles_only() {
     let stub = Stub::start(|asked, stream| {
         let slow = ["prompt 8", "prompt 9"].contains(&asked.prompt());
-        three_tokens(stream, if slow { 3000 * MS } else { 0 * MS }, 0 * MS)
+        three_tokens(stream, if slow { 3000 * MS } else { NOW }, NOW)
     });
     let summary = &summaries(&stub.plan(&[Level::Concurrency { n: 10 }], 10))[0];
     let first = summary.first_token_ms.unwrap();
@@ -178,7 +179,7 @@ fn slow_answers_show_in_the_upper_percentiles_only() {
 
 #[test]
 fn a_stall_is_charged_to_every_request_that_was_due() {
-    let stub = Stub::start(|_, stream| three_tokens(stream, 100 * MS, 0 * MS));
+    let stub = Stub::start(|_, stream| three_tokens(stream, 100 * MS, NOW));
     let level = Level::Rate { per_sec: 100.0, arrivals: Arrivals::Constant };
     let plan = Plan { max_in_flight: 1, ..stub.plan(&[level], 8) };
     let end = summaries(&plan)[0].end_to_end_ms.unwrap();
@@ -188,7 +189,7 @@ fn a_stall_is_charged_to_every_request_that_was_due() {
 
 #[test]
 fn requests_at_a_rate_do_not_come_before_they_are_due() {
-    let stub = Stub::start(|_, stream| three_tokens(stream, 0 * MS, 0 * MS));
+    let stub = Stub::start(|_, stream| three_tokens(stream, NOW, NOW));
     let level = Level::Rate { per_sec: 20.0, arrivals: Arrivals::Constant };
     let summary = &summaries(&stub.plan(&[level], 5))[0];
     assert!(summary.seconds >= 0.2 && summary.n_answered == 5, "{summary:?}");
@@ -223,7 +224,7 @@ fn every_way_to_fail_has_its_name_and_the_others_are_still_answered() {
             let _ = stream.write_all(b"\x00\xff garbage that is no HTTP\r\n\r\n");
             false
         }
-        _ => three_tokens(stream, 0 * MS, 0 * MS),
+        _ => three_tokens(stream, NOW, NOW),
     });
     let summary = &summaries(&stub.plan(&[Level::Concurrency { n: 2 }], 12))[0];
     assert_eq!((summary.n_requests, summary.n_answered), (12, 4), "{summary:?}");
@@ -249,7 +250,7 @@ fn a_server_that_never_answers_or_never_ends_runs_into_the_time_limit() {
             }
             false
         }
-        _ => three_tokens(stream, 0 * MS, 0 * MS),
+        _ => three_tokens(stream, NOW, NOW),
     });
     let mut plan = stub.plan(&[Level::Concurrency { n: 2 }], 2);
     plan.endpoint.timeout = 500 * MS;
@@ -265,7 +266,7 @@ fn an_interrupt_keeps_what_is_done() {
         if !["prompt 0", "prompt 1"].contains(&asked.prompt()) && !asked.is_warm_up() {
             thread::sleep(Duration::from_secs(20));
         }
-        three_tokens(stream, 0 * MS, 0 * MS)
+        three_tokens(stream, NOW, NOW)
     });
     let n_done = AtomicUsize::new(0);
     let plan = stub.plan(&[Level::Concurrency { n: 1 }, Level::Concurrency { n: 2 }], 4);
@@ -286,7 +287,7 @@ fn nobody_there_is_an_error_and_not_a_list_of_failures() {
 
 #[test]
 fn the_first_model_of_the_list_is_asked_with_the_counts_of_tokens() {
-    let stub = Stub::start(|_, stream| three_tokens(stream, 0 * MS, 0 * MS));
+    let stub = Stub::start(|_, stream| three_tokens(stream, NOW, NOW));
     summaries(&stub.plan(&[Level::Concurrency { n: 1 }], 2));
     let bodies = stub.bodies.lock().unwrap();
     assert_eq!(bodies.len(), 3, "one request warms up");
@@ -298,7 +299,7 @@ fn the_first_model_of_the_list_is_asked_with_the_counts_of_tokens() {
 #[test]
 fn a_key_is_sent_where_there_is_one() {
     let stub = Stub::start(|asked, stream| match asked.key.as_deref() {
-        Some("bearer secret") => three_tokens(stream, 0 * MS, 0 * MS),
+        Some("bearer secret") => three_tokens(stream, NOW, NOW),
         _ => whole(stream, 401, "{}"),
     });
     let mut plan = stub.plan(&[Level::Concurrency { n: 1 }], 1);
@@ -316,7 +317,7 @@ fn a_server_that_refuses_an_option_is_asked_without_it() {
         if asked.body.get("max_tokens").is_some() {
             return whole(stream, 400, "{\"error\":{\"message\":\"use max_completion_tokens\"}}");
         }
-        three_tokens(stream, 0 * MS, 0 * MS)
+        three_tokens(stream, NOW, NOW)
     });
     assert_eq!(summaries(&stub.plan(&[Level::Concurrency { n: 1 }], 3))[0].n_answered, 3);
 }
@@ -339,7 +340,7 @@ fn one_request_at_a_time_gives_the_speed_of_generation_and_says_what_is_not_chec
 #[test]
 fn a_server_without_completions_is_asked_in_a_chat_and_one_without_either_is_refused() {
     let chat = Stub::start(|asked, stream| match asked.path.as_str() {
-        "/v1/chat/completions" => three_tokens(stream, 0 * MS, 0 * MS),
+        "/v1/chat/completions" => three_tokens(stream, NOW, NOW),
         _ => whole(stream, 404, "{}"),
     });
     let server = alone(&Endpoint::new(&chat.url).unwrap(), "once", 3, 1, &|| false).unwrap();
