@@ -95,15 +95,16 @@ fn report(
 ) -> Result<Report, SideError> {
     let folder = if side.converts() { Folder::new().ok() } else { None };
     let task = |folder, convert| Task { side, job, expected, folder, convert };
-    let converted = match &folder {
+    let conversion = match &folder {
         None => None,
         Some(folder) => match process::talk(&task(Some(folder.path()), true), cancelled) {
-            Ok(timeline) => Some((folder.path(), timeline.ended)),
+            Ok(timeline) => Some(Ok(timeline.ended)),
             // What cannot be converted is perhaps measured as it is.
-            Err(SideError::Crashed { .. } | SideError::Rubbish { .. }) => None,
+            Err(error @ (SideError::Crashed { .. } | SideError::Rubbish { .. })) => Some(Err(error)),
             Err(error) => return Err(error),
         },
     };
-    let timeline = process::talk(&task(converted.map(|(path, _)| path), false), cancelled)?;
-    outcome::report(timeline, job, ours, converted.map(|(_, time)| time))
+    let converted = folder.as_ref().filter(|_| matches!(conversion, Some(Ok(_))));
+    let timeline = process::talk(&task(converted.map(Folder::path), false), cancelled)?;
+    outcome::report(timeline, job, ours, conversion)
 }

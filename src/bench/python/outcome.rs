@@ -36,6 +36,9 @@ pub struct Report {
     /// How long another process took to load the GGUF file and to save it in the format of the side, from which it was
     /// then measured; `None` if it was measured with the GGUF file itself.
     pub conversion_ms: Option<f64>,
+    /// Why it was not converted, if that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversion_error: Option<String>,
     /// From the start of the process until the packages were imported.
     pub import_ms: f64,
     /// From there until the model was loaded.
@@ -97,7 +100,7 @@ pub(super) fn report(
     timeline: Timeline,
     job: &Job,
     ours: &Ours,
-    conversion: Option<Duration>,
+    conversion: Option<Result<Duration, SideError>>,
 ) -> Result<Report, SideError> {
     let n_gen = ours.tokens.len();
     let Timeline {
@@ -114,7 +117,8 @@ pub(super) fn report(
         prompt_samples_ts,
         generation_tokens_per_sec: median(&generation_samples_ts),
         generation_samples_ts,
-        conversion_ms: conversion.map(ms),
+        conversion_ms: conversion.as_ref().and_then(|conversion| conversion.as_ref().ok()).map(|time| ms(*time)),
+        conversion_error: conversion.and_then(Result::err).map(|error| error.to_string()),
         import_ms: ms(imported),
         load_ms: ms(loaded.saturating_sub(imported)),
         first_token_from_exec_ms: ms(first_token),

@@ -83,9 +83,10 @@ fn format_note(side: Side, report: &Report) -> Option<String> {
              and to save it so took {:.1} s, which are in no number",
             ms / 1e3
         )),
-        None if side.converts() => {
-            Some("measured with the GGUF file itself; it starts sooner and smaller with safetensors".into())
-        }
+        None if side.converts() => Some(format!(
+            "measured with the GGUF file itself, though it starts sooner and smaller with safetensors: {}",
+            report.conversion_error.as_deref().unwrap_or("there is no folder for them")
+        )),
         None => None,
     }
 }

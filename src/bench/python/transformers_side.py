@@ -12,21 +12,34 @@ torch.set_num_interop_threads(1)
 transformers.utils.logging.set_verbosity_error()
 
 
-def load():
-    # The argument had another name before version 5.
-    name = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
-    options = {name: getattr(torch, JOB["precision"]), "local_files_only": True}
-    folder = JOB["folder"]
-    if JOB["convert"] or not folder:
-        folder, options["gguf_file"] = os.path.split(os.path.abspath(JOB["model"]))
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+# The name of the argument changed in version 5.
+DTYPE = {
+    "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype": getattr(torch, JOB["precision"])
+}
+
+
+def load(folder, **options):
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **DTYPE, **options).eval()
+
+
+def load_gguf():
+    folder, file = os.path.split(os.path.abspath(JOB["model"]))
+    return load(folder, gguf_file=file)
 
 
 def convert():
-    model = load()
-    n_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    read = load_gguf()
+    n_bytes = sum(weight.numel() * weight.element_size() for weight in read.parameters())
     if shutil.disk_usage(JOB["folder"]).free < 1.2 * n_bytes:
         sys.exit("no room for %d bytes of safetensors" % n_bytes)
+    # A model that was read from GGUF refuses to be saved; one that shares its weights does not know where they are from.
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, **DTYPE)
+    model.load_state_dict(read.state_dict(), assign=True)
+    model.tie_weights()
     model.save_pretrained(JOB["folder"])
     answer("converted")
     sys.exit(0)
@@ -34,7 +47,7 @@ def convert():
 
 class Engine:
     def __init__(self):
-        self.model = load()
+        self.model = load(JOB["folder"]) if JOB["folder"] else load_gguf()
         self.reset()
 
     def reset(self):
