@@ -27,6 +27,7 @@
 //! - [`tensor`]: typed, shaped bytes that stay where they are, and which everything above passes around.
 
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod engine;
 pub mod gguf;
