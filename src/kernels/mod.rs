@@ -31,6 +31,7 @@
 
 mod attention;
 mod block;
+mod ceilings;
 mod cells;
 mod columns;
 mod dispatch;
@@ -47,6 +48,7 @@ pub mod vector;
 mod x86_64;
 
 pub(crate) use attention::{Attention, Queries};
+pub use ceilings::Probe;
 pub use cells::BLOCK_LEN;
 pub(crate) use cells::{Cells, CellsMut, n_cell_elements};
 pub use columns::Columns;
