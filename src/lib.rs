@@ -3,7 +3,7 @@
 //! This page is the map. Data goes down, and imports go down only:
 //!
 //! ```text
-//! main → cli → { hub | engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! main → cli → { hub | bench → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
 //! ```
 //!
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
@@ -15,6 +15,7 @@
 //!   `huggingface_hub` shares (`keep/` puts it in order), and pins of what references stand for.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
+//! - [`bench`]: measures a model and the machine, and compares the results with earlier ones.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
 //!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.
 //! - [`sampling`]: penalties, filters, draw; seeded.
@@ -25,6 +26,7 @@
 //! - [`tensor`]: typed, shaped bytes that stay where they are, and which everything above passes around.
 
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod engine;
 pub mod gguf;

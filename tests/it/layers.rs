@@ -3,8 +3,15 @@
 use std::{fs, path::Path};
 
 /// The modules from top to bottom; those of a row do not import each other.
-const LAYERS: [&[&str]; 6] =
-    [&["cli"], &["engine", "hub"], &["model", "sampling", "text"], &["backend"], &["gguf", "kernels"], &["tensor"]];
+const LAYERS: [&[&str]; 7] = [
+    &["cli"],
+    &["bench"],
+    &["engine", "hub"],
+    &["model", "sampling", "text"],
+    &["backend"],
+    &["gguf", "kernels"],
+    &["tensor"],
+];
 
 fn rust_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

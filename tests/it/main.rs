@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+mod bench;
 mod cli;
 mod cpu_backend;
 mod demo;
