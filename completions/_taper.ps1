@@ -39,6 +39,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
+            [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure how fast a model runs here')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
@@ -201,6 +202,41 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'taper;bench' {
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Lengths of prompts to read; 0 for none')
+            [CompletionResult]::new('--n-prompt', '--n-prompt', [CompletionResultType]::ParameterName, 'Lengths of prompts to read; 0 for none')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Numbers of tokens to generate; 0 for none')
+            [CompletionResult]::new('--n-gen', '--n-gen', [CompletionResultType]::ParameterName, 'Numbers of tokens to generate; 0 for none')
+            [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Tokens that the cache holds before')
+            [CompletionResult]::new('--n-depth', '--n-depth', [CompletionResultType]::ParameterName, 'Tokens that the cache holds before')
+            [CompletionResult]::new('-b', '-b', [CompletionResultType]::ParameterName, 'Sequences at once')
+            [CompletionResult]::new('--batch', '--batch', [CompletionResultType]::ParameterName, 'Sequences at once')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Samples of each test, after a warm-up')
+            [CompletionResult]::new('--repetitions', '--repetitions', [CompletionResultType]::ParameterName, 'Samples of each test, after a warm-up')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--plot', '--plot', [CompletionResultType]::ParameterName, 'Draw throughput against depth, batch or threads, whichever has a list, as SVG')
+            [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Keep the results as a baseline')
+            [CompletionResult]::new('--baseline', '--baseline', [CompletionResultType]::ParameterName, 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains')
+            [CompletionResult]::new('--max-regress', '--max-regress', [CompletionResultType]::ParameterName, 'Throughput that a test may lose')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Seconds to take more samples while they cannot tell')
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda, cuda:N or metal')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--ceilings', '--ceilings', [CompletionResultType]::ParameterName, 'Show what the machine can do beside each test')
+            [CompletionResult]::new('--kernels', '--kernels', [CompletionResultType]::ParameterName, 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'taper;doctor' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
@@ -242,6 +278,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
+            [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure how fast a model runs here')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
@@ -273,6 +310,9 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             break
         }
         'taper;help;perplexity' {
+            break
+        }
+        'taper;help;bench' {
             break
         }
         'taper;help;doctor' {

@@ -36,6 +36,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
+            cand bench 'Measure how fast a model runs here'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
             cand completions 'Print a completion script for a shell'
             cand man 'Print the manual page'
@@ -188,6 +189,40 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'taper;bench'= {
+            cand -p 'Lengths of prompts to read; 0 for none'
+            cand --n-prompt 'Lengths of prompts to read; 0 for none'
+            cand -n 'Numbers of tokens to generate; 0 for none'
+            cand --n-gen 'Numbers of tokens to generate; 0 for none'
+            cand -d 'Tokens that the cache holds before'
+            cand --n-depth 'Tokens that the cache holds before'
+            cand -b 'Sequences at once'
+            cand --batch 'Sequences at once'
+            cand -t 'Threads on the CPU [default: physical cores]'
+            cand --threads 'Threads on the CPU [default: physical cores]'
+            cand -r 'Samples of each test, after a warm-up'
+            cand --repetitions 'Samples of each test, after a warm-up'
+            cand -o 'How to write the results'
+            cand --output 'How to write the results'
+            cand --plot 'Draw throughput against depth, batch or threads, whichever has a list, as SVG'
+            cand --save 'Keep the results as a baseline'
+            cand --baseline 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains'
+            cand --max-regress 'Throughput that a test may lose'
+            cand --budget 'Seconds to take more samples while they cannot tell'
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --device 'Where to compute: auto, cpu, cuda, cuda:N or metal'
+            cand --color 'Whether to color what a terminal shows'
+            cand --ceilings 'Show what the machine can do beside each test'
+            cand --kernels 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model'
+            cand --offline 'Never open a socket: only what is on disk'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'taper;doctor'= {
             cand --color 'Whether to color what a terminal shows'
             cand --json 'Print one JSON object'
@@ -226,6 +261,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
+            cand bench 'Measure how fast a model runs here'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
             cand completions 'Print a completion script for a shell'
             cand man 'Print the manual page'
@@ -248,6 +284,8 @@ set edit:completion:arg-completer[taper] = {|@words|
         &'taper;help;tokenize'= {
         }
         &'taper;help;perplexity'= {
+        }
+        &'taper;help;bench'= {
         }
         &'taper;help;doctor'= {
         }

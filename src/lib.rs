@@ -3,7 +3,7 @@
 //! This page is the map. Data goes down, and imports go down only:
 //!
 //! ```text
-//! main → cli → { hub | engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! main → cli → { hub | bench → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
 //! ```
 //!
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
@@ -17,6 +17,7 @@
 //!   models, and is the only place that opens sockets.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
+//! - [`bench`]: measures a model and the machine, and compares the results with earlier ones.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
 //!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.
 //! - [`sampling`]: penalties, filters, draw; seeded.

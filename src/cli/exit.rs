@@ -2,6 +2,10 @@
 
 use crate::{
     backend::BackendError,
+    bench::{
+        BenchError,
+        gate::{GateError, Regression},
+    },
     engine::{EngineError, OpenError},
     gguf::GgufError,
     hub::{HubError, KeepError, PinError, pull::PullError},
@@ -33,6 +37,8 @@ pub(crate) enum Exit {
     ContextFull = 8,
     /// The output is not what was demanded.
     Demand = 9,
+    /// A benchmark is slower than allowed.
+    Slower = 10,
     /// Interrupted.
     Interrupted = 130,
 }
@@ -67,6 +73,11 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<DamagedError>() {
         return Some(Exit::Damaged);
     }
+    if error.is::<Regression>() {
+        return Some(Exit::Slower);
+    }
+    let bench = || error.downcast_ref::<BenchError>().map(of_bench);
+    let gate = || error.downcast_ref::<GateError>().and_then(of_gate);
     let open = error.downcast_ref::<OpenError>().map(of_open);
     let engine = || error.downcast_ref::<EngineError>().map(of_engine);
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
@@ -75,7 +86,15 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let pull = || error.downcast_ref::<PullError>().map(of_pull);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(keep).or_else(pins).or_else(pull).or_else(text).or_else(io)
+    open.or_else(engine)
+        .or_else(bench)
+        .or_else(gate)
+        .or_else(hub)
+        .or_else(keep)
+        .or_else(pins)
+        .or_else(pull)
+        .or_else(text)
+        .or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -133,6 +152,22 @@ fn of_template(error: &TemplateError) -> Exit {
     match error {
         TemplateError::Raised(_) => Exit::Usage,
         _ => Exit::Damaged,
+    }
+}
+
+fn of_bench(error: &BenchError) -> Exit {
+    match error {
+        BenchError::Open(error) => of_open(error),
+        BenchError::Engine(error) => of_engine(error),
+    }
+}
+
+fn of_gate(error: &GateError) -> Option<Exit> {
+    match error {
+        // Its cause tells.
+        GateError::Io { .. } => None,
+        GateError::Malformed { .. } => Some(Exit::Damaged),
+        GateError::NothingInCommon | GateError::OtherModel { .. } => Some(Exit::Usage),
     }
 }
 

@@ -50,5 +50,6 @@ const EXIT_CODES: &str = "\
 .TP\n\\fB7\\fR\nnot enough disk or memory, or no such device
 .TP\n\\fB8\\fR\nthe prompt does not fit the context
 .TP\n\\fB9\\fR\nthe output is not what was demanded (--require-stop)
+.TP\n\\fB10\\fR\nslower than allowed (bench --baseline)
 .TP\n\\fB130\\fR\ninterrupted
 ";

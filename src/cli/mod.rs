@@ -2,6 +2,7 @@
 
 mod args;
 mod assemble;
+mod bench;
 mod completions;
 mod deletion;
 mod doctor;
@@ -72,6 +73,8 @@ enum Command {
     Tokenize(tokenize::Args),
     /// Measure how likely a model finds a text
     Perplexity(perplexity::Args),
+    /// Measure how fast a model runs here
+    Bench(bench::Args),
     /// Report devices, instruction sets, threads, cache and versions
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Prune(args) => prune::execute(&args, &output),
         Command::Tokenize(args) => tokenize::execute(&args, &output),
         Command::Perplexity(args) => perplexity::execute(&args, &output),
+        Command::Bench(args) => bench::execute(&args, &output),
         Command::Doctor(args) => doctor::execute(&args, &output),
         Command::Completions(args) => completions::execute(&args, &output),
         Command::Man(args) => man::execute(&args, &output),

@@ -21,6 +21,7 @@ mod stop;
 pub use files::ModelFiles;
 pub use generate::Sink;
 pub use job::JobId;
+pub(crate) use pace::MOST as PREFILL_CHUNK;
 pub use prompt::{Prompt, Prompter};
 pub use reasoning::Part;
 pub use request::{Completion, Event, FinishReason, Request, Timings, TokenLogprobs};

@@ -62,6 +62,7 @@
 mod aarch64;
 mod attention;
 mod block;
+mod ceilings;
 mod cells;
 mod columns;
 mod dispatch;
@@ -84,6 +85,7 @@ pub mod vector;
 mod x86_64;
 
 pub(crate) use attention::{Attention, Queries};
+pub use ceilings::Probe;
 pub use cells::BLOCK_LEN;
 pub(crate) use cells::{Cells, CellsMut, n_cell_elements};
 pub use columns::Columns;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+mod bench;
 mod bench_load;
 mod bench_python;
 mod cli;
