@@ -32,6 +32,12 @@ impl<'a> Weights<'a> {
         self.dtype
     }
 
+    /// The stored weights of the outputs `outputs`, which lie one after another.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn rows(&self, outputs: std::ops::Range<usize>) -> &'a [u8] {
+        &self.data[outputs.start * self.row_bytes..outputs.end * self.row_bytes]
+    }
+
     /// The stored weights of output `output`.
     pub(super) fn row(&self, output: usize) -> &'a [u8] {
         &self.data[output * self.row_bytes..][..self.row_bytes]

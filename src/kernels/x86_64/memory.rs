@@ -40,6 +40,26 @@ pub(super) fn prefetch_after<B>(block: &B) {
     }
 }
 
+/// Asks for the cache lines of `bytes`.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    }
+}
+
+/// The same, and a first time for what lies a page farther on: processors ignore what they cannot take note of, so that
+/// who goes through memory asks twice.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch_twice(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(4096).cast());
+    }
+}
+
 /// The four lanes of `x`.
 #[inline]
 #[target_feature(enable = "sse2")]
