@@ -25,19 +25,20 @@ fn main() {
             continue;
         }
         fill(dtype, &mut memory);
+        let mut one_row = [f64::NAN; 2];
         for n_rows in [1, 2, 4, 8, 16, 32, 64, 512] {
             for n_threads in [1, 2] {
                 let name = format!("{dtype:<5}{n_rows:>4} rows {n_threads} threads");
                 if filters.iter().all(|filter| name.contains(filter.as_str())) {
-                    line(&name, isa, &memory, (dtype, n_rows, n_threads));
+                    line(&name, isa, &memory, (dtype, n_rows, n_threads), &mut one_row[n_threads - 1]);
                 }
             }
         }
     }
 }
 
-/// Measures and prints one line.
-fn line(name: &str, isa: Isa, memory: &[u8], (dtype, n_rows, n_threads): (Dtype, usize, usize)) {
+/// Measures and prints one line; `one_row` is the time that one row takes for a matrix, once that is known.
+fn line(name: &str, isa: Isa, memory: &[u8], (dtype, n_rows, n_threads): (Dtype, usize, usize), one_row: &mut f64) {
     let width = SHAPE.1;
     let matrix_bytes = dtype.bytes_for(SHAPE.0 * width).expect("whole blocks");
     let n_matrices = if n_rows <= 16 { WEIGHT_BYTES / matrix_bytes } else { 1 + 64 / n_rows };
@@ -74,7 +75,14 @@ fn line(name: &str, isa: Isa, memory: &[u8], (dtype, n_rows, n_threads): (Dtype,
     let bytes = (n_matrices * matrix_bytes) as f64 / time;
     let operations = (2 * n_matrices * n_rows * SHAPE.0 * width) as f64 / time;
     let share = if n_rows <= 16 { bytes } else { operations } / ceiling * 100.0;
-    println!("{name}: {:6.2} GB/s, {:6.3} TOP/s, {share:5.1} % of {:.3e}", bytes / 1e9, operations / 1e12, ceiling);
+    let per_matrix = time / n_matrices as f64;
+    if n_rows == 1 {
+        *one_row = per_matrix;
+    }
+    let (gigabytes, teraops, times) = (bytes / 1e9, operations / 1e12, per_matrix / *one_row);
+    println!(
+        "{name}: {gigabytes:6.2} GB/s, {teraops:6.3} TOP/s, {share:5.1} % of {ceiling:.3e}, {times:5.2} x one row"
+    );
 }
 
 /// Fills `memory` with blocks of random integers and moderate scales.
