@@ -21,7 +21,8 @@ pub(super) fn accept(client: &Client, answer: Answer, asked: &Asked<'_>) -> Resu
     if answer.status.is_success() {
         return Ok(answer);
     }
-    if !client.is_endpoint(&answer.uri) {
+    // A mirror may redirect to the Hub itself, whose refusals have a code.
+    if !client.is_endpoint(&answer.uri) && answer.header("x-error-code").is_none() {
         return Err(of_elsewhere(&answer));
     }
     let repo = asked.repo.to_owned();
