@@ -7,8 +7,8 @@
 //! Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022.
 
 use super::{
-    Columns, Isa,
-    cells::{BLOCK_LEN, Cells, Sixteen, n_cell_elements, prefetch, unpack},
+    Columns, Isa, Queries,
+    cells::{BLOCK_LEN, Cells, GROUP_LEN, Sixteen, n_cell_elements, n_cell_scales, prefetch, unpack},
     lanes::{Lanes, Line, Task, WIDTH, run},
 };
 use std::ops::Range;
@@ -16,62 +16,36 @@ use std::ops::Range;
 /// Lines that hold one float for each position of a block.
 const BLOCK_LINES: usize = BLOCK_LEN / WIDTH;
 
-/// For a query that sees `n` positions of a block, what its scores are limited by: the 32 from `BLOCK_LEN - n` on.
-static LIMITS: [f32; 2 * BLOCK_LEN] = {
-    let mut limits = [f32::INFINITY; 2 * BLOCK_LEN];
+// A pair of lines of values shares its scales.
+const _: () = assert!(GROUP_LEN == 2 * WIDTH);
+
+/// What limits the scores of a query: those before position `n` of a block by the 32 from `2 * BLOCK_LEN - n` on, those
+/// from it on by the 32 from `BLOCK_LEN - n` on.
+static LIMITS: [f32; 3 * BLOCK_LEN] = {
+    let mut limits = [f32::NEG_INFINITY; 3 * BLOCK_LEN];
     let mut i = BLOCK_LEN;
     while i < 2 * BLOCK_LEN {
-        limits[i] = f32::NEG_INFINITY;
+        limits[i] = f32::INFINITY;
         i += 1;
     }
     limits
 };
 
-/// Rows of one sequence at positions that follow one another, and of them the query heads that share a key head.
-#[derive(Clone, Debug)]
-pub(crate) struct Queries<'a> {
-    /// (n_rows, stride)
-    pub(crate) data: &'a [f32],
-    /// Floats from one row to the next.
-    pub(crate) stride: usize,
-    /// Which floats of a row: as many heads as share the key head.
-    pub(crate) columns: Range<usize>,
-    /// Elements of a head.
-    pub(crate) head_dim: usize,
-    /// The position of the first row.
-    pub(crate) first_pos: usize,
-    /// Factor on the product of a query and a key.
-    pub(crate) scale: f32,
+/// A block as a tile reads it.
+#[derive(Clone, Copy)]
+struct Block<'a, S> {
+    /// (head_dim, [`BLOCK_LINES`])
+    keys: &'a [[S; BLOCK_LINES]],
+    /// ([`BLOCK_LEN`], lines of a value)
+    values: &'a [S],
+    /// Of integers, the scales of each group of the keys and of each group of the values: (2, n_groups, [`BLOCK_LINES`]).
+    scales: &'a [[Line; BLOCK_LINES]],
 }
 
-impl Queries<'_> {
-    fn n_rows(&self) -> usize {
-        self.data.len() / self.stride
-    }
-
-    /// Query heads in a row.
-    fn group(&self) -> usize {
-        self.columns.len() / self.head_dim
-    }
-
-    fn len(&self) -> usize {
-        self.n_rows() * self.group()
-    }
-
-    /// Query `i`, where those of a row follow one another.
-    fn query(&self, i: usize) -> &[f32] {
-        let (row, head) = (i / self.group(), i % self.group());
-        &self.data[row * self.stride + self.columns.start + head * self.head_dim..][..self.head_dim]
-    }
-
-    /// How many positions of block `block` query `i` sees.
-    fn n_seen(&self, i: usize, block: usize) -> usize {
-        (self.first_pos + i / self.group() + 1).saturating_sub(block * BLOCK_LEN).min(BLOCK_LEN)
-    }
-
-    /// Blocks that the last row sees.
-    fn n_blocks(&self) -> usize {
-        (self.first_pos + self.n_rows()).div_ceil(BLOCK_LEN)
+impl<'a, S> Block<'a, S> {
+    fn new(cells: &'a [S], head_dim: usize, scales: &'a [Line]) -> Block<'a, S> {
+        let (keys, values) = cells.split_at(head_dim * BLOCK_LINES);
+        Block { keys: keys.as_chunks().0, values, scales: scales.as_chunks().0 }
     }
 }
 
@@ -88,6 +62,8 @@ pub(crate) struct Attention {
     totals: Vec<Line>,
     /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of a block.
     block: Vec<Line>,
+    /// Of a block of integers, the scales.
+    scales: Vec<Line>,
 }
 
 impl Attention {
@@ -117,6 +93,7 @@ impl Attention {
         clear(&mut self.sums, n * head_dim.div_ceil(WIDTH));
         clear(&mut self.totals, n);
         clear(&mut self.block, n_cell_elements(head_dim) / WIDTH);
+        clear(&mut self.scales, n_cell_scales(head_dim) / WIDTH);
         self.greatest.clear();
         self.greatest.resize(n, f32::NEG_INFINITY);
         self.queries.clear();
@@ -145,23 +122,31 @@ impl<'c, C: Fn(usize) -> Cells<'c>> Task for Attend<'_, '_, C> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Attend { scratch, queries, cells, out } = self;
+        const OF_ONE_TYPE: &str = "the blocks of a cache are of one type";
         match cells(0) {
             Cells::F16(_) => scratch.attend_to::<L, u16>(queries, |block| match cells(block) {
-                Cells::F16(cells) => cells,
-                Cells::F32(_) => unreachable!("the blocks of a cache are of one type"),
+                Cells::F16(cells) => (cells, &[]),
+                _ => unreachable!("{OF_ONE_TYPE}"),
             }),
             Cells::F32(_) => scratch.attend_to::<L, f32>(queries, |block| match cells(block) {
-                Cells::F32(cells) => cells,
-                Cells::F16(_) => unreachable!("the blocks of a cache are of one type"),
+                Cells::F32(cells) => (cells, &[]),
+                _ => unreachable!("{OF_ONE_TYPE}"),
+            }),
+            Cells::Q8_0(..) => scratch.attend_to::<L, i8>(queries, |block| match cells(block) {
+                Cells::Q8_0(cells, scales) => (cells, scales),
+                _ => unreachable!("{OF_ONE_TYPE}"),
             }),
         }
         scratch.finish::<L>(queries, out);
     }
 }
 
+/// Cells of a block, and their scales if they are integers.
+type Stored<'c, T> = (&'c [T], &'c [u16]);
+
 impl Attention {
     #[inline(always)]
-    fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
+    fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> Stored<'c, T>)
     where
         [T; WIDTH]: Sixteen,
     {
@@ -175,55 +160,66 @@ impl Attention {
 
     /// In tiles of `N` queries, whose sums stay in registers.
     #[inline(always)]
-    fn tiled<'c, L: Lanes, T: 'c, const N: usize>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
-    where
+    fn tiled<'c, L: Lanes, T: 'c, const N: usize>(
+        &mut self,
+        queries: &Queries,
+        cells: impl Fn(usize) -> Stored<'c, T>,
+    ) where
         [T; WIDTH]: Sixteen,
     {
         self.begin::<N>(queries);
-        let (n_queries, n_blocks) = (queries.len(), queries.n_blocks());
-        let n_tiles = n_queries.div_ceil(N);
+        let (n_queries, blocks, head_dim) = (queries.len(), queries.blocks(), queries.head_dim);
         // What fills up the last tile sees what the last query does; nobody looks at the result.
-        let n_seen = |tile: usize, block: usize| -> [usize; N] {
-            std::array::from_fn(|i| queries.n_seen((tile * N + i).min(n_queries - 1), block))
+        let seen = |tile: usize, block: usize| -> [Range<usize>; N] {
+            std::array::from_fn(|i| queries.seen((tile * N + i).min(n_queries - 1), block))
         };
-        let mut unpacked = std::mem::take(&mut self.block);
-        for block in 0..n_blocks {
-            let (here, next) = (cells(block), cells((block + 1).min(n_blocks - 1)));
-            let (here, next) = (here.as_chunks().0, next.as_chunks().0);
-            if n_tiles == 1 {
-                self.step::<L, [T; WIDTH], N>(0, n_seen(0, block), here, next);
+        let (mut unpacked, mut scales) = (std::mem::take(&mut self.block), std::mem::take(&mut self.scales));
+        for block in blocks.clone() {
+            let (here, next) = (cells(block), cells((block + 1).min(blocks.end - 1)));
+            let n_scales = here.1.len() / WIDTH;
+            unpack::<L, _>(here.1.as_chunks().0, next.1.as_chunks().0, &mut scales);
+            let scales = &scales[..n_scales];
+            let (here, next) = (here.0.as_chunks().0, next.0.as_chunks().0);
+            if n_queries <= N {
+                let (here, next) = (Block::new(here, head_dim, scales), Block::new(next, head_dim, scales));
+                self.step::<L, [T; WIDTH], N>(0, seen(0, block), here, next);
                 continue;
             }
             unpack::<L, _>(here, next, &mut unpacked);
-            // Rows before the block see nothing of it.
-            let first = (block * BLOCK_LEN).saturating_sub(queries.first_pos) * queries.group();
-            for tile in first / N..n_tiles {
-                self.step::<L, Line, N>(tile, n_seen(tile, block), &unpacked, &unpacked);
+            let here = Block::new(&unpacked[..], head_dim, scales);
+            let that_see = queries.that_see(block);
+            for tile in that_see.start / N..that_see.end.div_ceil(N) {
+                self.step::<L, Line, N>(tile, seen(tile, block), here, here);
             }
         }
-        self.block = unpacked;
+        (self.block, self.scales) = (unpacked, scales);
     }
 
-    /// Takes `block` into the sums of a tile whose queries see `n_seen` positions of it, and asks for `next` meanwhile.
+    /// Takes block `here` into the sums of a tile whose queries see the positions `seen`, and asks for `next` meanwhile.
     #[inline(always)]
-    fn step<L: Lanes, S: Sixteen, const N: usize>(&mut self, tile: usize, n_seen: [usize; N], block: &[S], next: &[S]) {
+    fn step<L: Lanes, S: Sixteen, const N: usize>(
+        &mut self,
+        tile: usize,
+        seen: [Range<usize>; N],
+        here: Block<S>,
+        next: Block<S>,
+    ) {
         let n_lines = self.sums.len() / self.greatest.len();
         let head_dim = self.queries.len() / self.greatest.len();
-        let (keys, values) = block.split_at(head_dim * BLOCK_LINES);
-        let (next_keys, next_values) = next.split_at(head_dim * BLOCK_LINES);
         let queries = self.queries[tile * N * head_dim..][..N * head_dim].as_chunks::<N>().0;
         let greatest = &mut self.greatest[tile * N..][..N];
         let totals = &mut self.totals[tile * N..][..N];
         let sums = &mut self.sums[tile * N * n_lines..][..N * n_lines];
+        let (key_scales, value_scales) = here.scales.split_at(here.scales.len() / 2);
 
-        let scores = scores::<L, S, N>(queries, keys.as_chunks().0, next_keys.as_chunks().0);
+        let scores = scores::<L, S, N>(queries, (here.keys, next.keys), key_scales);
         let mut weights = [[0.0; BLOCK_LEN]; N];
         let mut decays = [L::splat(1.0); N];
         for i in 0..N {
-            let limits = LIMITS[BLOCK_LEN - n_seen[i]..][..BLOCK_LEN].as_chunks().0;
-            let scores = [scores[i][0].min(L::load(&limits[0])), scores[i][1].min(L::load(&limits[1]))];
+            let scores = limit::<L>(scores[i], &seen[i]);
             let top = scores[0].max(scores[1]).greatest();
             let top = if top > greatest[i] { top } else { greatest[i] };
+            // Of a query that has seen nothing yet this is 0, since the power of what is not a number is.
             decays[i] = L::splat(greatest[i] - top).exp2();
             greatest[i] = top;
             let weight = [scores[0].sub(L::splat(top)).exp2(), scores[1].sub(L::splat(top)).exp2()];
@@ -235,15 +231,17 @@ impl Attention {
         }
 
         // Positions that no query of the tile sees may never have been written.
-        let n_values = n_seen.into_iter().max().unwrap_or(0);
-        let values = &values[..n_values * n_lines];
-        let mut line = 0;
-        while line + 2 <= n_lines {
-            mix::<L, S, N, 2>(&weights, (values, next_values), &decays, sums, line);
-            line += 2;
-        }
-        if line < n_lines {
-            mix::<L, S, N, 1>(&weights, (values, next_values), &decays, sums, line);
+        let n_values = seen.iter().map(|seen| seen.end).max().unwrap_or(0);
+        let values = (&here.values[..n_values * n_lines], next.values);
+        for (group, line) in (0..n_lines).step_by(2).enumerate() {
+            let weights = match value_scales.get(group) {
+                Some(scales) => &scaled::<L, N>(&weights, scales),
+                None => &weights,
+            };
+            match n_lines - line {
+                1 => mix::<L, S, N, 1>(weights, values, &decays, sums, line),
+                _ => mix::<L, S, N, 2>(weights, values, &decays, sums, line),
+            }
         }
     }
 
@@ -268,23 +266,60 @@ impl Attention {
     }
 }
 
-/// The products of `N` queries, element by element, with the keys of a block.
+/// Scores of a block, minus infinity where the position is not `seen`.
+#[inline(always)]
+fn limit<L: Lanes>(mut scores: [L; BLOCK_LINES], seen: &Range<usize>) -> [L; BLOCK_LINES] {
+    let (before, from) = (&LIMITS[2 * BLOCK_LEN - seen.end..], &LIMITS[BLOCK_LEN - seen.start..]);
+    let limits = before.as_chunks().0.iter().zip(from.as_chunks().0);
+    for (score, (before, from)) in scores.iter_mut().zip(limits) {
+        *score = score.min(L::load(before)).min(L::load(from));
+    }
+    scores
+}
+
+/// The products of `N` queries, element by element, with the keys of a block, while the next keys are asked for.
 #[inline(always)]
 fn scores<L: Lanes, S: Sixteen, const N: usize>(
     queries: &[[f32; N]],
-    keys: &[[S; BLOCK_LINES]],
-    next: &[[S; BLOCK_LINES]],
+    (keys, next): (&[[S; BLOCK_LINES]], &[[S; BLOCK_LINES]]),
+    scales: &[[Line; BLOCK_LINES]],
 ) -> [[L; BLOCK_LINES]; N] {
     let mut scores = [[L::splat(0.0); BLOCK_LINES]; N];
-    for ((query, key), next) in queries.iter().zip(keys).zip(next) {
-        prefetch::<L, S>(next);
-        let key = [key[0].load::<L>(), key[1].load::<L>()];
+    let group_len = if scales.is_empty() { queries.len() } else { GROUP_LEN };
+    let groups = queries.chunks(group_len).zip(keys.chunks(group_len)).zip(next.chunks(group_len));
+    for (group, ((queries, keys), next)) in groups.enumerate() {
+        let mut sums = [[L::splat(0.0); BLOCK_LINES]; N];
+        for ((query, key), next) in queries.iter().zip(keys).zip(next) {
+            prefetch::<L, S>(next);
+            let key = [key[0].load::<L>(), key[1].load::<L>()];
+            for i in 0..N {
+                let x = L::splat(query[i]);
+                sums[i] = [x.mul_add(key[0], sums[i][0]), x.mul_add(key[1], sums[i][1])];
+            }
+        }
+        let Some(scale) = scales.get(group) else { return sums };
         for i in 0..N {
-            let x = L::splat(query[i]);
-            scores[i] = [x.mul_add(key[0], scores[i][0]), x.mul_add(key[1], scores[i][1])];
+            for m in 0..BLOCK_LINES {
+                scores[i][m] = sums[i][m].mul_add(L::load(&scale[m].0), scores[i][m]);
+            }
         }
     }
     scores
+}
+
+/// Weights of the positions of a block, times the scales of a group of its values.
+#[inline(always)]
+fn scaled<L: Lanes, const N: usize>(
+    weights: &[[f32; BLOCK_LEN]; N],
+    scales: &[Line; BLOCK_LINES],
+) -> [[f32; BLOCK_LEN]; N] {
+    let mut scaled = *weights;
+    for weights in &mut scaled {
+        for (weights, scales) in weights.as_chunks_mut().0.iter_mut().zip(scales) {
+            L::load(weights).mul(L::load(&scales.0)).store(weights);
+        }
+    }
+    scaled
 }
 
 /// Adds weighted values to `M` lines, from `line` on, of the sums of `N` queries.

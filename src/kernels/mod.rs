@@ -40,20 +40,22 @@ mod isa;
 mod lanes;
 mod pool;
 mod product;
+mod queries;
 mod scalar;
 mod tiles;
 pub mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub(crate) use attention::{Attention, Queries};
+pub(crate) use attention::Attention;
 pub use cells::BLOCK_LEN;
-pub(crate) use cells::{Cells, CellsMut, n_cell_elements};
+pub(crate) use cells::{Cells, CellsMut, n_cell_elements, n_cell_scales};
 pub use columns::Columns;
 pub use features::instruction_sets;
 pub use form::{Form, Rows, quantize};
 pub use isa::Isa;
 pub(crate) use pool::Pool;
 pub use product::{Scratch, Weights, product};
+pub(crate) use queries::Queries;
 pub use scalar::dequantize;
 pub(crate) use tiles::{Cut, Tile};

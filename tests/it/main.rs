@@ -15,3 +15,4 @@ mod reference;
 mod support;
 mod template;
 mod tokenizer;
+mod windows;

@@ -30,6 +30,11 @@ pub(super) trait Lanes: Copy {
     fn load(x: &[f32; WIDTH]) -> Self;
     /// From 16-bit floats.
     fn load_f16(x: &[u16; WIDTH]) -> Self;
+    /// From 8-bit integers.
+    #[inline(always)]
+    fn load_i8(x: &[i8; WIDTH]) -> Self {
+        Self::load(&x.map(f32::from))
+    }
     fn store(self, out: &mut [f32; WIDTH]);
     /// To the nearest 16-bit floats, ties to even.
     fn store_f16(self, out: &mut [u16; WIDTH]);
