@@ -1,53 +1,17 @@
 //! Causal attention of the query heads that share a key head, over blocks of the cache.
 //!
-//! The softmax is online: a block of positions after the other, each with the maximum so far, so that nothing as long as
-//! the context is kept. Blocks start at multiples of their length in the sequence and a query's sums run in the order of
-//! positions, so that its bits depend on neither the rows beside it nor the threads.
+//! The softmax is online: a [`step`](super::step) of positions after the other, each with the maximum so far, so that
+//! nothing as long as the context is kept. Steps start at multiples of their length in the sequence and a query's sums
+//! run in the order of positions, so that its bits depend on neither the rows beside it nor the threads.
 //!
 //! Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022.
 
 use super::{
     Columns, Isa, Queries,
-    cells::{BLOCK_LEN, Cells, GROUP_LEN, Sixteen, n_cell_elements, n_cell_scales, prefetch, unpack},
+    cells::{Cells, Sixteen, n_cell_elements, n_cell_scales, unpack},
     lanes::{Lanes, Line, Task, WIDTH, run},
+    step::{Block, STEP_BLOCKS, Tile},
 };
-use std::ops::Range;
-
-/// Lines that hold one float for each position of a block.
-const BLOCK_LINES: usize = BLOCK_LEN / WIDTH;
-
-// A pair of lines of values shares its scales.
-const _: () = assert!(GROUP_LEN == 2 * WIDTH);
-
-/// What limits the scores of a query: those before position `n` of a block by the 32 from `2 * BLOCK_LEN - n` on, those
-/// from it on by the 32 from `BLOCK_LEN - n` on.
-static LIMITS: [f32; 3 * BLOCK_LEN] = {
-    let mut limits = [f32::NEG_INFINITY; 3 * BLOCK_LEN];
-    let mut i = BLOCK_LEN;
-    while i < 2 * BLOCK_LEN {
-        limits[i] = f32::INFINITY;
-        i += 1;
-    }
-    limits
-};
-
-/// A block as a tile reads it.
-#[derive(Clone, Copy)]
-struct Block<'a, S> {
-    /// (head_dim, [`BLOCK_LINES`])
-    keys: &'a [[S; BLOCK_LINES]],
-    /// ([`BLOCK_LEN`], lines of a value)
-    values: &'a [S],
-    /// Of integers, the scales of each group of the keys and of each group of the values: (2, n_groups, [`BLOCK_LINES`]).
-    scales: &'a [[Line; BLOCK_LINES]],
-}
-
-impl<'a, S> Block<'a, S> {
-    fn new(cells: &'a [S], head_dim: usize, scales: &'a [Line]) -> Block<'a, S> {
-        let (keys, values) = cells.split_at(head_dim * BLOCK_LINES);
-        Block { keys: keys.as_chunks().0, values, scales: scales.as_chunks().0 }
-    }
-}
 
 /// Memory for one thread to compute attention in.
 #[derive(Debug, Default)]
@@ -60,10 +24,10 @@ pub(crate) struct Attention {
     greatest: Vec<f32>,
     /// Of each query, the sum of the weights, in lanes.
     totals: Vec<Line>,
-    /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of a block.
-    block: Vec<Line>,
-    /// Of a block of integers, the scales.
-    scales: Vec<Line>,
+    /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of each block of a step.
+    blocks: [Vec<Line>; STEP_BLOCKS],
+    /// Where they are integers, their scales.
+    scales: [Vec<Line>; STEP_BLOCKS],
 }
 
 impl Attention {
@@ -92,8 +56,9 @@ impl Attention {
         };
         clear(&mut self.sums, n * head_dim.div_ceil(WIDTH));
         clear(&mut self.totals, n);
-        clear(&mut self.block, n_cell_elements(head_dim) / WIDTH);
-        clear(&mut self.scales, n_cell_scales(head_dim) / WIDTH);
+        for (lines, n) in [(&mut self.blocks, n_cell_elements(head_dim)), (&mut self.scales, n_cell_scales(head_dim))] {
+            lines.iter_mut().for_each(|lines| lines.resize(n / WIDTH, Line([0.0; WIDTH])));
+        }
         self.greatest.clear();
         self.greatest.resize(n, f32::NEG_INFINITY);
         self.queries.clear();
@@ -150,17 +115,20 @@ impl Attention {
     where
         [T; WIDTH]: Sixteen,
     {
-        match queries.len().next_power_of_two().min(L::PAIRS) {
-            1 => self.tiled::<L, T, 1>(queries, cells),
-            2 => self.tiled::<L, T, 2>(queries, cells),
-            4 => self.tiled::<L, T, 4>(queries, cells),
-            _ => self.tiled::<L, T, 8>(queries, cells),
+        // As many sums as there are registers for: of a tile of queries times so many lines of positions or values.
+        match (queries.len(), L::PAIRS) {
+            (1, _) => self.tiled::<L, T, 1, 4>(queries, cells),
+            (2, 4..) => self.tiled::<L, T, 2, 4>(queries, cells),
+            (2, _) => self.tiled::<L, T, 2, 2>(queries, cells),
+            (3..=4, 8..) => self.tiled::<L, T, 4, 4>(queries, cells),
+            (_, 8..) => self.tiled::<L, T, 8, 2>(queries, cells),
+            _ => self.tiled::<L, T, 4, 1>(queries, cells),
         }
     }
 
-    /// In tiles of `N` queries, whose sums stay in registers.
+    /// In tiles of `N` queries, `M` lines of positions or values at a time.
     #[inline(always)]
-    fn tiled<'c, L: Lanes, T: 'c, const N: usize>(
+    fn tiled<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
         &mut self,
         queries: &Queries,
         cells: impl Fn(usize) -> Stored<'c, T>,
@@ -168,80 +136,51 @@ impl Attention {
         [T; WIDTH]: Sixteen,
     {
         self.begin::<N>(queries);
-        let (n_queries, blocks, head_dim) = (queries.len(), queries.blocks(), queries.head_dim);
-        // What fills up the last tile sees what the last query does; nobody looks at the result.
-        let seen = |tile: usize, block: usize| -> [Range<usize>; N] {
-            std::array::from_fn(|i| queries.seen((tile * N + i).min(n_queries - 1), block))
+        let (n_queries, n_blocks, head_dim) = (queries.len(), queries.n_blocks(), queries.head_dim);
+        // A block that is not there is never seen; the last one stands for it.
+        let stored = |step: usize| -> [Stored<'c, T>; STEP_BLOCKS] {
+            std::array::from_fn(|i| cells((step * STEP_BLOCKS + i).min(n_blocks - 1)))
         };
-        let (mut unpacked, mut scales) = (std::mem::take(&mut self.block), std::mem::take(&mut self.scales));
-        for block in blocks.clone() {
-            let (here, next) = (cells(block), cells((block + 1).min(blocks.end - 1)));
-            let n_scales = here.1.len() / WIDTH;
-            unpack::<L, _>(here.1.as_chunks().0, next.1.as_chunks().0, &mut scales);
-            let scales = &scales[..n_scales];
-            let (here, next) = (here.0.as_chunks().0, next.0.as_chunks().0);
-            if n_queries <= N {
-                let (here, next) = (Block::new(here, head_dim, scales), Block::new(next, head_dim, scales));
-                self.step::<L, [T; WIDTH], N>(0, seen(0, block), here, next);
+        let (mut unpacked, mut scales) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.scales));
+        for step in queries.steps() {
+            let (here, next) = (stored(step), stored(step + 1));
+            for i in 0..STEP_BLOCKS {
+                unpack::<L, _>(here[i].1.as_chunks().0, next[i].1.as_chunks().0, &mut scales[i]);
+            }
+            let scales_of = |i: usize| &scales[i][..here[i].1.len() / WIDTH];
+            let that_see = queries.that_see(step);
+            let tiles = that_see.start / N..that_see.end.div_ceil(N);
+            if n_queries <= N * 2 {
+                let here = std::array::from_fn(|i| Block::new(here[i].0.as_chunks().0, head_dim, scales_of(i)));
+                let next = next.map(|next| next.0.as_chunks().0);
+                for tile in tiles {
+                    self.tile::<N>(queries, tile, step).take_in::<L, [T; WIDTH], M>(here, next);
+                }
                 continue;
             }
-            unpack::<L, _>(here, next, &mut unpacked);
-            let here = Block::new(&unpacked[..], head_dim, scales);
-            let that_see = queries.that_see(block);
-            for tile in that_see.start / N..that_see.end.div_ceil(N) {
-                self.step::<L, Line, N>(tile, seen(tile, block), here, here);
+            for i in 0..STEP_BLOCKS {
+                unpack::<L, _>(here[i].0.as_chunks().0, next[i].0.as_chunks().0, &mut unpacked[i]);
+            }
+            let here = std::array::from_fn(|i| Block::new(&unpacked[i], head_dim, scales_of(i)));
+            for tile in tiles {
+                self.tile::<N>(queries, tile, step).take_in::<L, Line, M>(here, [&[], &[]]);
             }
         }
-        (self.block, self.scales) = (unpacked, scales);
+        (self.blocks, self.scales) = (unpacked, scales);
     }
 
-    /// Takes block `here` into the sums of a tile whose queries see the positions `seen`, and asks for `next` meanwhile.
+    /// Tile `tile` at step `step`.
     #[inline(always)]
-    fn step<L: Lanes, S: Sixteen, const N: usize>(
-        &mut self,
-        tile: usize,
-        seen: [Range<usize>; N],
-        here: Block<S>,
-        next: Block<S>,
-    ) {
-        let n_lines = self.sums.len() / self.greatest.len();
-        let head_dim = self.queries.len() / self.greatest.len();
-        let queries = self.queries[tile * N * head_dim..][..N * head_dim].as_chunks::<N>().0;
-        let greatest = &mut self.greatest[tile * N..][..N];
-        let totals = &mut self.totals[tile * N..][..N];
-        let sums = &mut self.sums[tile * N * n_lines..][..N * n_lines];
-        let (key_scales, value_scales) = here.scales.split_at(here.scales.len() / 2);
-
-        let scores = scores::<L, S, N>(queries, (here.keys, next.keys), key_scales);
-        let mut weights = [[0.0; BLOCK_LEN]; N];
-        let mut decays = [L::splat(1.0); N];
-        for i in 0..N {
-            let scores = limit::<L>(scores[i], &seen[i]);
-            let top = scores[0].max(scores[1]).greatest();
-            let top = if top > greatest[i] { top } else { greatest[i] };
-            // Of a query that has seen nothing yet this is 0, since the power of what is not a number is.
-            decays[i] = L::splat(greatest[i] - top).exp2();
-            greatest[i] = top;
-            let weight = [scores[0].sub(L::splat(top)).exp2(), scores[1].sub(L::splat(top)).exp2()];
-            let total = L::load(&totals[i].0).mul_add(decays[i], weight[0].add(weight[1]));
-            total.store(&mut totals[i].0);
-            for (weight, out) in weight.into_iter().zip(weights[i].as_chunks_mut().0) {
-                weight.store(out);
-            }
-        }
-
-        // Positions that no query of the tile sees may never have been written.
-        let n_values = seen.iter().map(|seen| seen.end).max().unwrap_or(0);
-        let values = (&here.values[..n_values * n_lines], next.values);
-        for (group, line) in (0..n_lines).step_by(2).enumerate() {
-            let weights = match value_scales.get(group) {
-                Some(scales) => &scaled::<L, N>(&weights, scales),
-                None => &weights,
-            };
-            match n_lines - line {
-                1 => mix::<L, S, N, 1>(weights, values, &decays, sums, line),
-                _ => mix::<L, S, N, 2>(weights, values, &decays, sums, line),
-            }
+    fn tile<const N: usize>(&mut self, queries: &Queries, tile: usize, step: usize) -> Tile<'_, N> {
+        let (n_tiles, head_dim, last) = (self.greatest.len() / N, queries.head_dim, queries.len() - 1);
+        let n_lines = self.sums.len() / n_tiles;
+        Tile {
+            queries: self.queries[tile * N * head_dim..][..N * head_dim].as_chunks().0,
+            // What fills up the last tile sees what the last query does; nobody looks at the result.
+            seen: std::array::from_fn(|i| queries.seen((tile * N + i).min(last), step)),
+            sums: &mut self.sums[tile * n_lines..][..n_lines],
+            greatest: &mut self.greatest.as_chunks_mut().0[tile],
+            totals: &mut self.totals.as_chunks_mut().0[tile],
         }
     }
 
@@ -266,98 +205,151 @@ impl Attention {
     }
 }
 
-/// Scores of a block, minus infinity where the position is not `seen`.
-#[inline(always)]
-fn limit<L: Lanes>(mut scores: [L; BLOCK_LINES], seen: &Range<usize>) -> [L; BLOCK_LINES] {
-    let (before, from) = (&LIMITS[2 * BLOCK_LEN - seen.end..], &LIMITS[BLOCK_LEN - seen.start..]);
-    let limits = before.as_chunks().0.iter().zip(from.as_chunks().0);
-    for (score, (before, from)) in scores.iter_mut().zip(limits) {
-        *score = score.min(L::load(before)).min(L::load(from));
-    }
-    scores
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{BLOCK_LEN, CellsMut};
 
-/// The products of `N` queries, element by element, with the keys of a block, while the next keys are asked for.
-#[inline(always)]
-fn scores<L: Lanes, S: Sixteen, const N: usize>(
-    queries: &[[f32; N]],
-    (keys, next): (&[[S; BLOCK_LINES]], &[[S; BLOCK_LINES]]),
-    scales: &[[Line; BLOCK_LINES]],
-) -> [[L; BLOCK_LINES]; N] {
-    let mut scores = [[L::splat(0.0); BLOCK_LINES]; N];
-    let group_len = if scales.is_empty() { queries.len() } else { GROUP_LEN };
-    let groups = queries.chunks(group_len).zip(keys.chunks(group_len)).zip(next.chunks(group_len));
-    for (group, ((queries, keys), next)) in groups.enumerate() {
-        let mut sums = [[L::splat(0.0); BLOCK_LINES]; N];
-        for ((query, key), next) in queries.iter().zip(keys).zip(next) {
-            prefetch::<L, S>(next);
-            let key = [key[0].load::<L>(), key[1].load::<L>()];
-            for i in 0..N {
-                let x = L::splat(query[i]);
-                sums[i] = [x.mul_add(key[0], sums[i][0]), x.mul_add(key[1], sums[i][1])];
+    /// Keys and values of one head, and one sequence of queries of `group` heads to it.
+    struct Case {
+        head_dim: usize,
+        group: usize,
+        window: Option<usize>,
+        /// (n_pos, head_dim)
+        keys: Vec<f32>,
+        /// (n_pos, head_dim)
+        values: Vec<f32>,
+        /// (n_pos, group × head_dim)
+        queries: Vec<f32>,
+    }
+
+    /// The blocks of a cache.
+    enum Cache {
+        F16(Vec<Vec<u16>>),
+        F32(Vec<Vec<f32>>),
+        Q8_0(Vec<(Vec<i8>, Vec<u16>)>),
+    }
+
+    const N_POS: usize = 150;
+
+    impl Case {
+        fn new(head_dim: usize, group: usize, window: Option<usize>) -> Case {
+            let mut state = (head_dim * 31 + group) as u64;
+            let mut numbers = |n: usize| -> Vec<f32> {
+                let mut number = || {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+                };
+                // Of another size in each group, so that scales differ.
+                let size = |i: usize| [1.0, 3.0, 0.3][(i % head_dim / 32 + i / head_dim) % 3];
+                (0..n * head_dim).map(|i| size(i) * number()).collect()
+            };
+            let (keys, values, queries) = (numbers(N_POS), numbers(N_POS), numbers(N_POS * group));
+            Case { head_dim, group, window, keys, values, queries }
+        }
+
+        /// The blocks with the keys and values in them, and what is not a number where nothing is.
+        fn caches(&self) -> [Cache; 3] {
+            let n_blocks = N_POS.div_ceil(BLOCK_LEN);
+            let (n_cells, n_scales) = (n_cell_elements(self.head_dim), n_cell_scales(self.head_dim));
+            let mut halves = vec![vec![u16::MAX; n_cells]; n_blocks];
+            let mut floats = vec![vec![f32::NAN; n_cells]; n_blocks];
+            let mut bytes = vec![(vec![i8::MIN; n_cells], vec![u16::MAX; n_scales]); n_blocks];
+            for pos in 0..N_POS {
+                let (block, range) = (pos / BLOCK_LEN, pos * self.head_dim..(pos + 1) * self.head_dim);
+                let (data, scales) = &mut bytes[block];
+                let cells =
+                    [CellsMut::F16(&mut halves[block]), CellsMut::F32(&mut floats[block]), CellsMut::Q8_0(data, scales)];
+                for mut cells in cells {
+                    let (key, value) = (&self.keys[range.clone()], &self.values[range.clone()]);
+                    cells.write(Isa::detect(), pos % BLOCK_LEN, key, value);
+                }
+            }
+            [Cache::F16(halves), Cache::F32(floats), Cache::Q8_0(bytes)]
+        }
+
+        /// What rows `rows` attend to, (rows.len(), group × head_dim).
+        fn attended(&self, isa: Isa, cache: &Cache, rows: std::ops::Range<usize>) -> Vec<f32> {
+            let stride = self.group * self.head_dim;
+            let queries = Queries {
+                data: &self.queries[rows.start * stride..rows.end * stride],
+                stride,
+                columns: 0..stride,
+                head_dim: self.head_dim,
+                first_pos: rows.start,
+                window: self.window,
+                scale: 0.2,
+            };
+            let mut out = vec![0.0; rows.len() * stride];
+            let cells = |block: usize| match cache {
+                Cache::F16(blocks) => Cells::F16(&blocks[block]),
+                Cache::F32(blocks) => Cells::F32(&blocks[block]),
+                Cache::Q8_0(blocks) => Cells::Q8_0(&blocks[block].0, &blocks[block].1),
+            };
+            Attention::default().attend(isa, &queries, cells, Columns::new(&mut out, rows.len()));
+            out
+        }
+
+        /// What query head `head` of row `row` attends to, as the definition has it.
+        fn exact(&self, row: usize, head: usize) -> Vec<f64> {
+            let of = |data: &[f32], i: usize| -> Vec<f64> {
+                data[i * self.head_dim..][..self.head_dim].iter().map(|&x| x.into()).collect()
+            };
+            let query = of(&self.queries, row * self.group + head);
+            let seen = self.window.map_or(0, |window| (row + 1).saturating_sub(window))..row + 1;
+            let weights: Vec<f64> = seen
+                .clone()
+                .map(|pos| of(&self.keys, pos).iter().zip(&query).map(|(k, q)| k * q).sum::<f64>())
+                .map(|score| (0.2 * score).exp())
+                .collect();
+            let mut sum = vec![0.0; self.head_dim];
+            for (pos, weight) in seen.zip(&weights) {
+                sum.iter_mut().zip(of(&self.values, pos)).for_each(|(sum, value)| *sum += weight * value);
+            }
+            let total: f64 = weights.iter().sum();
+            sum.into_iter().map(|sum| sum / total).collect()
+        }
+    }
+
+    fn cases() -> impl Iterator<Item = Case> {
+        let shapes = [(2, 1), (20, 2), (64, 4), (80, 3), (96, 8), (128, 2), (48, 9)];
+        let windows = [None, Some(1), Some(5), Some(33), Some(100), Some(usize::MAX)];
+        shapes.into_iter().flat_map(move |(dim, group)| windows.map(|window| Case::new(dim, group, window)))
+    }
+
+    #[test]
+    fn attention_is_what_its_definition_says() {
+        for case in cases() {
+            for (cache, limit) in case.caches().iter().zip([0.01, 1e-5, 0.15]) {
+                let found = case.attended(Isa::detect(), cache, 0..N_POS);
+                for (i, found) in found.chunks(case.head_dim).enumerate() {
+                    let exact = case.exact(i / case.group, i % case.group);
+                    let difference = found.iter().zip(exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+                    let Case { head_dim, group, window, .. } = case;
+                    assert!(difference < limit, "{head_dim} × {group}, {window:?}, query {i}: {difference:.1e}");
+                    assert!(found.iter().all(|x| x.is_finite()));
+                }
             }
         }
-        let Some(scale) = scales.get(group) else { return sums };
-        for i in 0..N {
-            for m in 0..BLOCK_LINES {
-                scores[i][m] = sums[i][m].mul_add(L::load(&scale[m].0), scores[i][m]);
-            }
-        }
     }
-    scores
-}
 
-/// Weights of the positions of a block, times the scales of a group of its values.
-#[inline(always)]
-fn scaled<L: Lanes, const N: usize>(
-    weights: &[[f32; BLOCK_LEN]; N],
-    scales: &[Line; BLOCK_LINES],
-) -> [[f32; BLOCK_LEN]; N] {
-    let mut scaled = *weights;
-    for weights in &mut scaled {
-        for (weights, scales) in weights.as_chunks_mut().0.iter_mut().zip(scales) {
-            L::load(weights).mul(L::load(&scales.0)).store(weights);
-        }
-    }
-    scaled
-}
-
-/// Adds weighted values to `M` lines, from `line` on, of the sums of `N` queries.
-#[inline(always)]
-fn mix<L: Lanes, S: Sixteen, const N: usize, const M: usize>(
-    weights: &[[f32; BLOCK_LEN]; N],
-    (values, next): (&[S], &[S]),
-    decays: &[L; N],
-    sums: &mut [Line],
-    line: usize,
-) {
-    let n_lines = sums.len() / N;
-    let mut mixed = [[L::splat(0.0); M]; N];
-    for i in 0..N {
-        for m in 0..M {
-            mixed[i][m] = L::load(&sums[i * n_lines + line + m].0).mul(decays[i]);
-        }
-    }
-    let rows = values.chunks_exact(n_lines).zip(next.chunks_exact(n_lines));
-    for (pos, (value, next)) in rows.enumerate().take(BLOCK_LEN) {
-        if let Some(next) = next[line..].first_chunk() {
-            prefetch::<L, S>(next);
-        }
-        // No closure here: the compiler would not inline it, and then no intrinsic either.
-        let mut values = [L::splat(0.0); M];
-        for m in 0..M {
-            values[m] = value[line + m].load::<L>();
-        }
-        for i in 0..N {
-            let weight = L::splat(weights[i][pos]);
-            for m in 0..M {
-                mixed[i][m] = weight.mul_add(values[m], mixed[i][m]);
+    #[test]
+    fn rows_alone_and_together_give_the_same_bits_on_every_instruction_set() {
+        let bits = |data: &[f32]| -> Vec<u32> { data.iter().map(|x| x.to_bits()).collect() };
+        for case in cases() {
+            let stride = case.group * case.head_dim;
+            for cache in &case.caches() {
+                let expected = bits(&case.attended(Isa::SCALAR, cache, 0..N_POS));
+                for isa in Isa::available() {
+                    for rows in [0..N_POS, 0..1, 31..32, 64..65, 127..130, 149..150, 60..140] {
+                        let range = rows.start * stride..rows.end * stride;
+                        let found = bits(&case.attended(isa, cache, rows.clone()));
+                        let Case { head_dim, group, window, .. } = case;
+                        let what = format!("{head_dim} × {group}, {window:?}, rows {rows:?}, {}", isa.name());
+                        assert!(found == expected[range], "{what}");
+                    }
+                }
             }
-        }
-    }
-    for i in 0..N {
-        for m in 0..M {
-            mixed[i][m].store(&mut sums[i * n_lines + line + m].0);
         }
     }
 }

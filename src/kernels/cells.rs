@@ -194,20 +194,80 @@ impl Sixteen for Line {
 /// Writes `cells` to `lines` as floats, and asks for `next` meanwhile.
 #[inline(always)]
 pub(super) fn unpack<L: Lanes, S: Sixteen>(cells: &[S], next: &[S], lines: &mut [Line]) {
-    next.as_chunks().0.iter().for_each(prefetch::<L, S>);
-    for (cells, line) in cells.iter().zip(lines) {
-        cells.load::<L>().store(&mut line.0);
+    for (i, (cell, line)) in cells.iter().zip(lines).enumerate() {
+        ask::<L, S>(next, i);
+        cell.load::<L>().store(&mut line.0);
     }
 }
 
-/// Asks for two of what will be used later.
+/// Asks for cell `at`, which will be used later; once for all that share a line of memory.
 #[inline(always)]
-pub(super) fn prefetch<L: Lanes, S: Sixteen>(cells: &[S; 2]) {
-    if S::IS_FAR {
-        L::prefetch(&cells[0]);
-        // Two of 8 or 16 bits share a line of the cache.
-        if size_of::<S>() == 64 {
-            L::prefetch(&cells[1]);
+pub(super) fn ask<L: Lanes, S: Sixteen>(cells: &[S], at: usize) {
+    if S::IS_FAR && at.is_multiple_of(size_of::<Line>() / size_of::<S>()) {
+        if let Some(cell) = cells.get(at) {
+            L::prefetch(cell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key and the value at position `pos`, as floats.
+    fn read(codes: &[i8], scales: &[u16], head_dim: usize, pos: usize) -> (Vec<f32>, Vec<f32>) {
+        let scale = |group: usize| f16::from_bits(scales[group * BLOCK_LEN + pos]).to_f32();
+        let n_groups = head_dim.div_ceil(GROUP_LEN);
+        let key = |i: usize| f32::from(codes[i * BLOCK_LEN + pos]) * scale(i / GROUP_LEN);
+        let row = BLOCK_LEN * head_dim + pos * head_dim.next_multiple_of(WIDTH);
+        let value = |i: usize| f32::from(codes[row + i]) * scale(n_groups + i / GROUP_LEN);
+        ((0..head_dim).map(key).collect(), (0..head_dim).map(value).collect())
+    }
+
+    #[test]
+    fn integers_are_as_close_as_their_scales_allow() {
+        for head_dim in [2, 20, 32, 64, 80, 128] {
+            let mut codes = vec![0; n_cell_elements(head_dim)];
+            let mut scales = vec![0; n_cell_scales(head_dim)];
+            let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.0 - 1.0;
+            for pos in [0, 7, 31] {
+                let key: Vec<f32> = (0..head_dim).map(|i| number(i + pos) * [1e-2, 1.0, 1e3][i / 32 % 3]).collect();
+                let value: Vec<f32> = (0..head_dim).map(|i| number(3 * i + pos)).collect();
+                for isa in Isa::available() {
+                    CellsMut::Q8_0(&mut codes, &mut scales).write(isa, pos, &key, &value);
+                    let (found_key, found_value) = read(&codes, &scales, head_dim, pos);
+                    for (x, found) in [(&key, found_key), (&value, found_value)] {
+                        for (x, found) in x.chunks(GROUP_LEN).zip(found.chunks(GROUP_LEN)) {
+                            let greatest = x.iter().fold(0.0, |a: f32, x| a.max(x.abs()));
+                            // Half a step, and what the rounding of the scale adds.
+                            let limit = greatest / 127.0 * 0.57;
+                            let close = x.iter().zip(found).all(|(x, found)| (x - found).abs() <= limit);
+                            assert!(close, "{head_dim} elements at {pos}, {}: {x:?} is {found:?}", isa.name());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_stay_zeros_and_what_is_not_finite_shows() {
+        let mut codes = vec![0; n_cell_elements(64)];
+        let mut scales = vec![0; n_cell_scales(64)];
+        for isa in Isa::available() {
+            let mut write = |x: [f32; 64]| {
+                CellsMut::Q8_0(&mut codes, &mut scales).write(isa, 3, &x, &x);
+                read(&codes, &scales, 64, 3).0
+            };
+            assert_eq!(write([0.0; 64]), [0.0; 64]);
+            assert_eq!(write([1e-30; 64]), [0.0; 64]);
+            assert!(write([1e30; 64]).iter().all(|x| x.is_finite() && *x > 1e6));
+            for damage in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut x = [1.0; 64];
+                x[40] = damage;
+                let found = write(x);
+                assert!(found[..32].iter().all(|x| (x - 1.0).abs() < 1e-3) && found[32..].iter().all(|x| x.is_nan()));
+            }
         }
     }
 }

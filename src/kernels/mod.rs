@@ -42,6 +42,7 @@ mod pool;
 mod product;
 mod queries;
 mod scalar;
+mod step;
 mod tiles;
 pub mod vector;
 #[cfg(target_arch = "x86_64")]

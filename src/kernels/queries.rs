@@ -1,6 +1,6 @@
 //! Query vectors and what they see of the cache.
 
-use super::cells::BLOCK_LEN;
+use super::{cells::BLOCK_LEN, step::STEP_LEN};
 use std::ops::Range;
 
 /// Rows of one sequence at positions that follow one another, and of them the query heads that share a key head.
@@ -42,10 +42,10 @@ impl Queries<'_> {
         &self.data[row * self.stride + self.columns.start + head * self.head_dim..][..self.head_dim]
     }
 
-    /// Which positions of block `block` query `i` sees.
-    pub(super) fn seen(&self, i: usize, block: usize) -> Range<usize> {
+    /// Which positions of step `step` query `i` sees.
+    pub(super) fn seen(&self, i: usize, step: usize) -> Range<usize> {
         let row = i / self.group();
-        let within = |pos: usize| pos.saturating_sub(block * BLOCK_LEN).min(BLOCK_LEN);
+        let within = |pos: usize| pos.saturating_sub(step * STEP_LEN).min(STEP_LEN);
         within(self.first_seen(row))..within(self.first_pos + row + 1)
     }
 
@@ -54,14 +54,24 @@ impl Queries<'_> {
         self.window.map_or(0, |window| (self.first_pos + row + 1).saturating_sub(window))
     }
 
-    /// Blocks that any row sees.
-    pub(super) fn blocks(&self) -> Range<usize> {
-        self.first_seen(0) / BLOCK_LEN..(self.first_pos + self.n_rows()).div_ceil(BLOCK_LEN)
+    /// The position after the last that any row sees.
+    fn end(&self) -> usize {
+        self.first_pos + self.n_rows()
     }
 
-    /// Queries that see anything of block `block`: not those before it, nor those whose window begins after it.
-    pub(super) fn that_see(&self, block: usize) -> Range<usize> {
-        let (start, end) = (block * BLOCK_LEN, (block + 1) * BLOCK_LEN);
+    /// Blocks up to the last that any row sees.
+    pub(super) fn n_blocks(&self) -> usize {
+        self.end().div_ceil(BLOCK_LEN)
+    }
+
+    /// Steps of which any row sees something.
+    pub(super) fn steps(&self) -> Range<usize> {
+        self.first_seen(0) / STEP_LEN..self.end().div_ceil(STEP_LEN)
+    }
+
+    /// Queries that see anything of step `step`: not those before it, nor those whose window begins after it.
+    pub(super) fn that_see(&self, step: usize) -> Range<usize> {
+        let (start, end) = (step * STEP_LEN, (step + 1) * STEP_LEN);
         let first = start.saturating_sub(self.first_pos);
         let n_rows = self.window.map_or(self.n_rows(), |window| {
             (end - 1).saturating_add(window).saturating_sub(self.first_pos).min(self.n_rows())
