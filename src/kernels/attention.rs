@@ -258,8 +258,11 @@ mod tests {
             for pos in 0..N_POS {
                 let (block, range) = (pos / BLOCK_LEN, pos * self.head_dim..(pos + 1) * self.head_dim);
                 let (data, scales) = &mut bytes[block];
-                let cells =
-                    [CellsMut::F16(&mut halves[block]), CellsMut::F32(&mut floats[block]), CellsMut::Q8_0(data, scales)];
+                let cells = [
+                    CellsMut::F16(&mut halves[block]),
+                    CellsMut::F32(&mut floats[block]),
+                    CellsMut::Q8_0(data, scales),
+                ];
                 for mut cells in cells {
                     let (key, value) = (&self.keys[range.clone()], &self.values[range.clone()]);
                     cells.write(Isa::detect(), pos % BLOCK_LEN, key, value);
@@ -324,7 +327,8 @@ mod tests {
                 let found = case.attended(Isa::detect(), cache, 0..N_POS);
                 for (i, found) in found.chunks(case.head_dim).enumerate() {
                     let exact = case.exact(i / case.group, i % case.group);
-                    let difference = found.iter().zip(exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+                    let difference =
+                        found.iter().zip(exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
                     let Case { head_dim, group, window, .. } = case;
                     assert!(difference < limit, "{head_dim} × {group}, {window:?}, query {i}: {difference:.1e}");
                     assert!(found.iter().all(|x| x.is_finite()));

@@ -204,3 +204,25 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_the_size_that_its_type_says() {
+        let shape = CacheShape { n_layers: 3, n_kv_heads: 2, head_dim: 80 };
+        for kind in CacheType::ALL {
+            let mut cache = Cache::new(shape, kind);
+            cache.grow(1);
+            let n_bytes = match &cache.blocks[0] {
+                Block::F16(data) => size_of_val(&data[..]),
+                Block::F32(data) => size_of_val(&data[..]),
+                Block::Q8_0(data, scales) => size_of_val(&data[..]) + size_of_val(&scales[..]),
+            };
+            assert_eq!(kind.block_bytes(&shape), n_bytes, "{kind}");
+        }
+        let [_, f16, q8_0] = CacheType::ALL.map(|kind| kind.block_bytes(&shape));
+        assert!(q8_0 * 100 < f16 * 54, "{q8_0} beside {f16} bytes");
+    }
+}
