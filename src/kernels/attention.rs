@@ -109,6 +109,12 @@ impl<'c, C: Fn(usize) -> Cells<'c>> Task for Attend<'_, '_, C> {
 /// Cells of a block, and their scales if they are integers.
 type Stored<'c, T> = (&'c [T], &'c [u16]);
 
+/// The scales of a block as floats, in `lines`; those of the next one are asked for meanwhile.
+#[inline(always)]
+fn scales_of<'a, L: Lanes, T>(here: Stored<T>, next: Stored<T>, lines: &'a mut [Line]) -> &'a [Line] {
+    unpack::<L, [u16; WIDTH]>(here.1.as_chunks().0, next.1.as_chunks().0, lines)
+}
+
 impl Attention {
     #[inline(always)]
     fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> Stored<'c, T>)
@@ -117,18 +123,20 @@ impl Attention {
     {
         // As many sums as there are registers for: of a tile of queries times so many lines of positions or values.
         match (queries.len(), L::PAIRS) {
-            (1, _) => self.tiled::<L, T, 1, 4>(queries, cells),
-            (2, 4..) => self.tiled::<L, T, 2, 4>(queries, cells),
-            (2, _) => self.tiled::<L, T, 2, 2>(queries, cells),
-            (3..=4, 8..) => self.tiled::<L, T, 4, 4>(queries, cells),
-            (_, 8..) => self.tiled::<L, T, 8, 2>(queries, cells),
-            _ => self.tiled::<L, T, 4, 1>(queries, cells),
+            (1, _) => self.few::<L, T, 1, 4>(queries, cells),
+            (2, 4..) => self.few::<L, T, 2, 4>(queries, cells),
+            (2, _) => self.few::<L, T, 2, 2>(queries, cells),
+            (3..=4, 8..) => self.few::<L, T, 4, 4>(queries, cells),
+            (5..=16, 8..) => self.few::<L, T, 8, 2>(queries, cells),
+            (_, 8..) => self.many::<L, T, 8, 2>(queries, cells),
+            (3..=8, _) => self.few::<L, T, 4, 1>(queries, cells),
+            _ => self.many::<L, T, 4, 1>(queries, cells),
         }
     }
 
-    /// In tiles of `N` queries, `M` lines of positions or values at a time.
+    /// In tiles of `N` queries, `M` lines of positions or values at a time, from where the cells are stored.
     #[inline(always)]
-    fn tiled<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
+    fn few<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
         &mut self,
         queries: &Queries,
         cells: impl Fn(usize) -> Stored<'c, T>,
@@ -136,34 +144,45 @@ impl Attention {
         [T; WIDTH]: Sixteen,
     {
         self.begin::<N>(queries);
-        let (n_queries, n_blocks, head_dim) = (queries.len(), queries.n_blocks(), queries.head_dim);
-        // A block that is not there is never seen; the last one stands for it.
-        let stored = |step: usize| -> [Stored<'c, T>; STEP_BLOCKS] {
-            std::array::from_fn(|i| cells((step * STEP_BLOCKS + i).min(n_blocks - 1)))
-        };
+        let head_dim = queries.head_dim;
+        let mut scales = std::mem::take(&mut self.scales);
+        for step in queries.steps() {
+            let [here, next] = [step, step + 1].map(|step| queries.blocks(step).map(&cells));
+            // No closure here: the compiler would not inline it, and then no intrinsic either.
+            let [first, second] = &mut scales;
+            let scales = [scales_of::<L, T>(here[0], next[0], first), scales_of::<L, T>(here[1], next[1], second)];
+            let [first, second] = [here[0].0.as_chunks().0, here[1].0.as_chunks().0];
+            let blocks = [Block::new(first, head_dim, scales[0]), Block::new(second, head_dim, scales[1])];
+            let next = [next[0].0.as_chunks().0, next[1].0.as_chunks().0];
+            for tile in queries.tiles::<N>(step) {
+                self.tile::<N>(queries, tile, step).take_in::<L, [T; WIDTH], M>(blocks, next);
+            }
+        }
+        self.scales = scales;
+    }
+
+    /// The same for so many queries that it pays to make floats of the cells first.
+    #[inline(always)]
+    fn many<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
+        &mut self,
+        queries: &Queries,
+        cells: impl Fn(usize) -> Stored<'c, T>,
+    ) where
+        [T; WIDTH]: Sixteen,
+    {
+        self.begin::<N>(queries);
+        let head_dim = queries.head_dim;
         let (mut unpacked, mut scales) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.scales));
         for step in queries.steps() {
-            let (here, next) = (stored(step), stored(step + 1));
-            for i in 0..STEP_BLOCKS {
-                unpack::<L, _>(here[i].1.as_chunks().0, next[i].1.as_chunks().0, &mut scales[i]);
-            }
-            let scales_of = |i: usize| &scales[i][..here[i].1.len() / WIDTH];
-            let that_see = queries.that_see(step);
-            let tiles = that_see.start / N..that_see.end.div_ceil(N);
-            if n_queries <= N * 2 {
-                let here = std::array::from_fn(|i| Block::new(here[i].0.as_chunks().0, head_dim, scales_of(i)));
-                let next = next.map(|next| next.0.as_chunks().0);
-                for tile in tiles {
-                    self.tile::<N>(queries, tile, step).take_in::<L, [T; WIDTH], M>(here, next);
-                }
-                continue;
-            }
-            for i in 0..STEP_BLOCKS {
-                unpack::<L, _>(here[i].0.as_chunks().0, next[i].0.as_chunks().0, &mut unpacked[i]);
-            }
-            let here = std::array::from_fn(|i| Block::new(&unpacked[i], head_dim, scales_of(i)));
-            for tile in tiles {
-                self.tile::<N>(queries, tile, step).take_in::<L, Line, M>(here, [&[], &[]]);
+            let [here, next] = [step, step + 1].map(|step| queries.blocks(step).map(&cells));
+            let [first, second] = &mut scales;
+            let scales = [scales_of::<L, T>(here[0], next[0], first), scales_of::<L, T>(here[1], next[1], second)];
+            let [first, second] = &mut unpacked;
+            let first = unpack::<L, _>(here[0].0.as_chunks().0, next[0].0.as_chunks().0, first);
+            let second = unpack::<L, _>(here[1].0.as_chunks().0, next[1].0.as_chunks().0, second);
+            let blocks = [Block::new(first, head_dim, scales[0]), Block::new(second, head_dim, scales[1])];
+            for tile in queries.tiles::<N>(step) {
+                self.tile::<N>(queries, tile, step).take_in::<L, Line, M>(blocks, [&[], &[]]);
             }
         }
         (self.blocks, self.scales) = (unpacked, scales);

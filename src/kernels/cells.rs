@@ -191,22 +191,23 @@ impl Sixteen for Line {
     }
 }
 
-/// Writes `cells` to `lines` as floats, and asks for `next` meanwhile.
+/// Writes `cells` to `lines` as floats, and asks for `next` meanwhile. Gives the lines written.
 #[inline(always)]
-pub(super) fn unpack<L: Lanes, S: Sixteen>(cells: &[S], next: &[S], lines: &mut [Line]) {
-    for (i, (cell, line)) in cells.iter().zip(lines).enumerate() {
+pub(super) fn unpack<'a, L: Lanes, S: Sixteen>(cells: &[S], next: &[S], lines: &'a mut [Line]) -> &'a [Line] {
+    let lines = &mut lines[..cells.len()];
+    for (i, (cell, line)) in cells.iter().zip(&mut *lines).enumerate() {
         ask::<L, S>(next, i);
         cell.load::<L>().store(&mut line.0);
     }
+    lines
 }
 
 /// Asks for cell `at`, which will be used later; once for all that share a line of memory.
 #[inline(always)]
 pub(super) fn ask<L: Lanes, S: Sixteen>(cells: &[S], at: usize) {
-    if S::IS_FAR && at.is_multiple_of(size_of::<Line>() / size_of::<S>()) {
-        if let Some(cell) = cells.get(at) {
-            L::prefetch(cell);
-        }
+    let is_first = S::IS_FAR && at.is_multiple_of(size_of::<Line>() / size_of::<S>());
+    if let Some(cell) = cells.get(at).filter(|_| is_first) {
+        L::prefetch(cell);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Query vectors and what they see of the cache.
 
-use super::{cells::BLOCK_LEN, step::STEP_LEN};
+use super::{
+    cells::BLOCK_LEN,
+    step::{STEP_BLOCKS, STEP_LEN},
+};
 use std::ops::Range;
 
 /// Rows of one sequence at positions that follow one another, and of them the query heads that share a key head.
@@ -59,23 +62,24 @@ impl Queries<'_> {
         self.first_pos + self.n_rows()
     }
 
-    /// Blocks up to the last that any row sees.
-    pub(super) fn n_blocks(&self) -> usize {
-        self.end().div_ceil(BLOCK_LEN)
-    }
-
     /// Steps of which any row sees something.
     pub(super) fn steps(&self) -> Range<usize> {
         self.first_seen(0) / STEP_LEN..self.end().div_ceil(STEP_LEN)
     }
 
-    /// Queries that see anything of step `step`: not those before it, nor those whose window begins after it.
-    pub(super) fn that_see(&self, step: usize) -> Range<usize> {
+    /// The blocks of step `step`. For one that no row sees, as it may not be there, stands the last one that a row does.
+    pub(super) fn blocks(&self, step: usize) -> [usize; STEP_BLOCKS] {
+        let last = (self.end() - 1) / BLOCK_LEN;
+        std::array::from_fn(|i| (step * STEP_BLOCKS + i).min(last))
+    }
+
+    /// Tiles of `N` queries that see anything of step `step`: not those before it, nor those whose window begins after it.
+    pub(super) fn tiles<const N: usize>(&self, step: usize) -> Range<usize> {
         let (start, end) = (step * STEP_LEN, (step + 1) * STEP_LEN);
         let first = start.saturating_sub(self.first_pos);
         let n_rows = self.window.map_or(self.n_rows(), |window| {
             (end - 1).saturating_add(window).saturating_sub(self.first_pos).min(self.n_rows())
         });
-        first * self.group()..n_rows * self.group()
+        first * self.group() / N..(n_rows * self.group()).div_ceil(N)
     }
 }

@@ -153,9 +153,9 @@ impl<const N: usize> Tile<'_, N> {
             let mut sums = [[L::splat(0.0); M]; N];
             for e in start..(start + group_len).min(queries.len()) {
                 let mut key = [L::splat(0.0); M];
-                for m in 0..M {
+                for (m, key) in key.iter_mut().enumerate() {
                     let (block, at) = ((line + m) / BLOCK_LINES, (line + m) % BLOCK_LINES);
-                    key[m] = keys[block][e][at].load::<L>();
+                    *key = keys[block][e][at].load::<L>();
                     ask::<L, S>(next[block], e * BLOCK_LINES + at);
                 }
                 for i in 0..N {
@@ -254,9 +254,10 @@ impl<S: Sixteen, const N: usize> Mix<'_, S, N> {
     fn add<L: Lanes, const M: usize>(&mut self, weights: &[Each; N], line: usize) -> usize {
         let n_lines = self.sums.len() / N;
         let mut mixed = [[L::splat(0.0); M]; N];
-        for i in 0..N {
-            for m in 0..M {
-                mixed[i][m] = L::load(&self.sums[i * n_lines + line + m].0).mul(L::splat(self.decays[i]));
+        let sums = self.sums.chunks_exact(n_lines).zip(self.decays);
+        for (mixed, (sums, decay)) in mixed.iter_mut().zip(sums) {
+            for (mixed, sum) in mixed.iter_mut().zip(&sums[line..]) {
+                *mixed = L::load(&sum.0).mul(L::splat(decay));
             }
         }
         for block in 0..STEP_BLOCKS {
@@ -277,9 +278,9 @@ impl<S: Sixteen, const N: usize> Mix<'_, S, N> {
                 }
             }
         }
-        for i in 0..N {
-            for m in 0..M {
-                mixed[i][m].store(&mut self.sums[i * n_lines + line + m].0);
+        for (mixed, sums) in mixed.iter().zip(self.sums.chunks_exact_mut(n_lines)) {
+            for (mixed, sum) in mixed.iter().zip(&mut sums[line..]) {
+                mixed.store(&mut sum.0);
             }
         }
         M
