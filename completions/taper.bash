@@ -387,7 +387,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__perplexity)
-            opts="-f -m -c -t -q -v -h --file --model --offline --locked --ctx-size --threads --device --json --quiet --verbose --color --help"
+            opts="-f -m -c -t -q -v -h --file --model --offline --locked --ctx-size --threads --device --cache-type --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -430,6 +430,10 @@ _taper() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -511,7 +515,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__run)
-            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --locked --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
+            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --locked --ctx-size --threads --device --cache-type --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -586,6 +590,10 @@ _taper() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -60,6 +60,7 @@ complete -c taper -n "__fish_taper_using_subcommand run" -l locked -d 'Only what
 complete -c taper -n "__fish_taper_using_subcommand run" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l temp -d 'Temperature; 0 takes the likeliest token [default: the model\'s, else 0.8]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l top-k -d 'Keep the N likeliest tokens, 0 for all [default: the model\'s, else 40]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l top-p -d 'Keep the likeliest tokens that add up to this probability [default: the model\'s, else 0.95]' -r
@@ -148,6 +149,7 @@ complete -c taper -n "__fish_taper_using_subcommand perplexity" -l locked -d 'On
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"

@@ -2,7 +2,7 @@
 
 use super::{exit::UsageError, fetch, output::Output, pins::Locked};
 use crate::{
-    backend::{Compute, DeviceChoice},
+    backend::{CacheType, Compute, DeviceChoice},
     engine::ModelFiles,
     hub::Reference,
     sampling::SamplingParams,
@@ -42,6 +42,9 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceChoice::from_str)]
     #[arg(help_heading = "Compute")]
     device: DeviceChoice,
+    /// How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]
+    #[arg(long, value_name = "TYPE", value_parser = CacheType::from_str, help_heading = "Compute")]
+    cache_type: Option<CacheType>,
 }
 
 impl ComputeArgs {
@@ -50,9 +53,9 @@ impl ComputeArgs {
         self.device == DeviceChoice::Auto
     }
 
-    /// The device and its threads.
+    /// The device, its threads and its cache.
     pub(crate) fn compute(&self) -> Compute {
-        Compute { device: self.device, n_threads: self.threads }
+        Compute { device: self.device, n_threads: self.threads, cache_type: self.cache_type }
     }
 }
 

@@ -126,6 +126,7 @@ fn of_model(error: &ModelError) -> Exit {
 fn of_backend(error: &BackendError) -> Exit {
     match error {
         BackendError::NoDevice { .. } | BackendError::OutOfMemory { .. } => Exit::NoRoom,
+        BackendError::CacheType { .. } => Exit::Usage,
         BackendError::Device(_) => Exit::Failed,
     }
 }

@@ -262,6 +262,22 @@ fn perplexity_is_the_mean_over_windows() {
 }
 
 #[test]
+fn a_cache_is_of_the_type_asked_for() {
+    let fixture = Fixture::new();
+    let text =
+        fixture.file("text.txt", "the rain in spain stays mainly in the plain, and so does the train to the plain");
+    let nll = |flags: &[&str]| {
+        let report = json(fixture.taper("perplexity").args(flags).args(["--device", "cpu", "-f"]).arg(&text));
+        report["nll"].as_f64().unwrap()
+    };
+    let [f32, f16, q8_0] = ["f32", "f16", "q8_0"].map(|name| nll(&["--cache-type", name]));
+    assert_eq!(nll(&[]), f16);
+    assert!(f32 != f16 && f16 != q8_0 && (f32 - f16).abs() < 0.02 && (f32 - q8_0).abs() < 0.05, "{f32} {f16} {q8_0}");
+    let error = error(fixture.taper("run").args(["--cache-type", "q4_0", "hello"]), 2);
+    assert!(error.contains("q8_0"), "{error}");
+}
+
+#[test]
 fn committed_completions_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     for (shell, name) in [

@@ -19,3 +19,4 @@ mod reference;
 mod support;
 mod template;
 mod tokenizer;
+mod windows;
