@@ -2,12 +2,10 @@
 
 use super::{Test, Work};
 use crate::{
+    backend::{BLOCK_LEN, CacheType},
     model::{Config, ModelError, Source},
     tensor::Tensor,
 };
-
-/// Bytes of a number in the cache.
-const CACHE_ELEMENT_BYTES: usize = 2;
 
 /// The parts of a model by what a token does with them.
 pub struct Traffic {
@@ -20,14 +18,15 @@ pub struct Traffic {
     head_elements: usize,
     n_params: usize,
     model_bytes: usize,
+    cache_type: CacheType,
 }
 
 impl Traffic {
-    /// The traffic of the model in `source`.
+    /// The traffic of the model in `source` with a cache of this type.
     ///
     /// # Errors
     /// [`ModelError`] when its configuration or a tensor cannot be used.
-    pub fn of(source: &Source) -> Result<Traffic, ModelError> {
+    pub fn of(source: &Source, cache_type: CacheType) -> Result<Traffic, ModelError> {
         let config = source.config()?;
         let tensors = source.tensors()?;
         let (n_params, model_bytes) =
@@ -46,7 +45,7 @@ impl Traffic {
             }
             weights.push(tensor);
         }
-        Ok(Traffic { config, weights, layer_elements, head_elements, n_params, model_bytes })
+        Ok(Traffic { config, weights, layer_elements, head_elements, n_params, model_bytes, cache_type })
     }
 
     /// The name of the model's architecture.
@@ -79,9 +78,8 @@ impl Traffic {
     pub fn bytes_per_token(&self, test: &Test) -> Option<f64> {
         let Work::Generation(_) = test.work else { return None };
         let weights: usize = self.weights().map(<[u8]>::len).sum();
-        let shape = self.config.cache();
-        let position = 2 * CACHE_ELEMENT_BYTES * shape.n_layers * shape.n_kv_heads * shape.head_dim;
-        Some(weights as f64 / test.n_batch as f64 + mean_positions(test) * position as f64)
+        let position = self.cache_type.block_bytes(&self.config.cache()) as f64 / BLOCK_LEN as f64;
+        Some(weights as f64 / test.n_batch as f64 + mean_positions(test) * position)
     }
 
     /// Multiplications and additions that a token takes in matrix products and attention.

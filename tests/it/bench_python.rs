@@ -211,7 +211,7 @@ fn the_scripts_run_in_a_python_without_packages_and_name_them() {
 
 /// What this program does with a job, untuned: a build for tests is slow.
 fn measured_here(job: &Job, n_gen: usize) -> Ours {
-    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(job.threads) };
+    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(job.threads), cache_type: None };
     let start = Instant::now();
     let files = ModelFiles::open(&job.model).unwrap();
     let mut engine = files.load(compute, Some(job.prompt.len() + n_gen), files.tokenizer().unwrap()).unwrap();

@@ -11,7 +11,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    backend::{DeviceChoice, default_threads},
+    backend::{CacheType, DeviceChoice, default_threads},
     bench::{Format, Plan, PlotError, Report, plot},
 };
 use anyhow::Context;
@@ -62,6 +62,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceChoice::from_str)]
     #[arg(help_heading = "Compute")]
     device: DeviceChoice,
+    /// How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]
+    #[arg(long, value_name = "TYPE", value_parser = CacheType::from_str, help_heading = "Compute")]
+    cache_type: Option<CacheType>,
 }
 
 /// Measures, prints what was measured even if something went wrong on the way, and judges it.

@@ -39,7 +39,7 @@ impl<'a> Tests<'a> {
     /// Opens the model.
     pub(super) fn open(args: &'a Args, plan: &'a Plan, output: &Output) -> anyhow::Result<Tests<'a>> {
         let files = args.model.open(output)?;
-        let traffic = Traffic::of(files.source()).map_err(OpenError::from)?;
+        let traffic = Traffic::of(files.source(), args.cache_type.unwrap_or_default()).map_err(OpenError::from)?;
         let tokenizer = files.tokenizer().ok();
         let subject = subject(&files, &traffic);
         Ok(Tests { args, plan, files, traffic, tokenizer, subject })
@@ -87,7 +87,8 @@ impl<'a> Tests<'a> {
     }
 
     fn load(&self, n_threads: usize, n_ctx: usize) -> Result<Loaded, OpenError> {
-        let compute = Compute { device: self.args.device, n_threads: Some(n_threads) };
+        let compute =
+            Compute { device: self.args.device, n_threads: Some(n_threads), cache_type: self.args.cache_type };
         let start = Instant::now();
         let model = self.files.source().load(compute, n_ctx)?;
         let load = start.elapsed();
@@ -99,7 +100,8 @@ impl<'a> Tests<'a> {
     fn around(&self, report: &mut Report) {
         let model = self.files.path().map_or("demo".into(), |path| path.to_string_lossy());
         for rows in report.rows.chunk_by_mut(|a, b| a.n_threads == b.n_threads) {
-            let flags = [format!("--threads={}", rows[0].n_threads), format!("--device={}", self.args.device)];
+            let mut flags = vec![format!("--threads={}", rows[0].n_threads), format!("--device={}", self.args.device)];
+            flags.extend(self.args.cache_type.map(|kind| format!("--cache-type={kind}")));
             let exe = std::env::current_exe();
             let times = exe.and_then(|exe| (0..N_FIRST_TOKENS).map(|_| first_token(&exe, &model, &flags)).collect());
             match times.map(|times: Vec<_>| times.iter().map(|time| time.as_secs_f64() * 1e3).collect::<Vec<f64>>()) {

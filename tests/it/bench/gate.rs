@@ -4,6 +4,7 @@ use super::fake::{FakeClock, FakeModel, source};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::{fs, thread, time::Duration};
+use taper::backend::CacheType;
 use taper::bench::{
     Ceilings, Clock, Format, Loaded, Machine, Measured, Plan, Report, Row, Subject, Traffic, Wall, Watch,
     gate::{Baseline, Gate, Verdict},
@@ -90,7 +91,7 @@ fn baseline(measured: &Measured, traffic: &Traffic, folder: &TempDir) -> Baselin
 
 /// How many of `n` pairs of runs get each verdict, and how many samples the second runs took on average.
 fn verdicts(n: u64, later: Simulated) -> (Vec<Verdict>, f64) {
-    let traffic = Traffic::of(&source()).unwrap();
+    let traffic = Traffic::of(&source(), CacheType::F16).unwrap();
     let folder = TempDir::new().unwrap();
     let mut n_samples = 0;
     let verdicts = (0..n).map(|seed| {
@@ -167,7 +168,7 @@ fn delayed(pass: Duration, gate: &mut Option<Gate>) -> Measured {
 
 #[test]
 fn a_delay_of_ten_percent_is_found_and_none_is_not() {
-    let traffic = Traffic::of(&source()).unwrap();
+    let traffic = Traffic::of(&source(), CacheType::F16).unwrap();
     let folder = TempDir::new().unwrap();
     // So long that waking up late, as happens on a busy machine, is little beside a tenth of it.
     let usual = Duration::from_millis(250);

@@ -8,6 +8,7 @@ use std::{
 };
 use taper::{
     TokenId,
+    backend::CacheType,
     bench::{Clock, Lab, Plan, Test, Traffic, Work, stats},
     engine::{Engine, ModelFiles, Request},
     model::Batch,
@@ -135,7 +136,7 @@ fn the_tokens_of_a_prompt_are_the_same_every_time_and_not_all_equal() {
 fn traffic_counts_what_a_token_reads_and_computes() {
     // 2 layers, width 256, 4 heads of 64 on 2 for keys and values, feed-forward 512, with an output matrix of its own.
     let source = source();
-    let traffic = Traffic::of(&source).unwrap();
+    let traffic = Traffic::of(&source, CacheType::F16).unwrap();
     let n_vocab = source.tensors().unwrap().iter().find(|(name, _)| name == "output.weight").unwrap().1.shape[0];
     let layer = 256 * 256 + 2 * 128 * 256 + 256 * 256 + 3 * 256 * 512;
     let norms = 2 * 2 * 256 + 256;
