@@ -31,10 +31,15 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
+            [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Hash the models in the cache again')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
+            [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure how fast a model runs here')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
@@ -54,11 +59,13 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--truncate', '--truncate', [CompletionResultType]::ParameterName, 'Which part of a prompt that does not fit to leave out')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('--ctx-size', '--ctx-size', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
             [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda, cuda:N or metal')
+            [CompletionResult]::new('--cache-type', '--cache-type', [CompletionResultType]::ParameterName, 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]')
             [CompletionResult]::new('--temp', '--temp', [CompletionResultType]::ParameterName, 'Temperature; 0 takes the likeliest token [default: the model''s, else 0.8]')
             [CompletionResult]::new('--top-k', '--top-k', [CompletionResultType]::ParameterName, 'Keep the N likeliest tokens, 0 for all [default: the model''s, else 40]')
             [CompletionResult]::new('--top-p', '--top-p', [CompletionResultType]::ParameterName, 'Keep the likeliest tokens that add up to this probability [default: the model''s, else 0.95]')
@@ -84,8 +91,25 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'taper;pull' {
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Pin in this lock file what the models stand for: commit, files, sizes and sha256')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Tell what would be fetched, and fetch nothing')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print events as they happen, a JSON object a line; the last of a model has its path')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: tell where in the cache the model is')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'taper;show' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
             [CompletionResult]::new('--tensors', '--tensors', [CompletionResultType]::ParameterName, 'Also list every tensor')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
@@ -107,9 +131,46 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'taper;rm' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only list what would be deleted')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;verify' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;prune' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--keep-revisions', '--keep-revisions', [CompletionResultType]::ParameterName, 'Keep revisions that no branch or tag stands for')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only list what would be deleted')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'taper;tokenize' {
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object')
@@ -128,14 +189,53 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The text')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('--ctx-size', '--ctx-size', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
             [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda, cuda:N or metal')
+            [CompletionResult]::new('--cache-type', '--cache-type', [CompletionResultType]::ParameterName, 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object, with the log-probability of each token')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;bench' {
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Lengths of prompts to read; 0 for none')
+            [CompletionResult]::new('--n-prompt', '--n-prompt', [CompletionResultType]::ParameterName, 'Lengths of prompts to read; 0 for none')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Numbers of tokens to generate; 0 for none')
+            [CompletionResult]::new('--n-gen', '--n-gen', [CompletionResultType]::ParameterName, 'Numbers of tokens to generate; 0 for none')
+            [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Tokens that the cache holds before')
+            [CompletionResult]::new('--n-depth', '--n-depth', [CompletionResultType]::ParameterName, 'Tokens that the cache holds before')
+            [CompletionResult]::new('-b', '-b', [CompletionResultType]::ParameterName, 'Sequences at once')
+            [CompletionResult]::new('--batch', '--batch', [CompletionResultType]::ParameterName, 'Sequences at once')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Samples of each test, after a warm-up')
+            [CompletionResult]::new('--repetitions', '--repetitions', [CompletionResultType]::ParameterName, 'Samples of each test, after a warm-up')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--plot', '--plot', [CompletionResultType]::ParameterName, 'Draw throughput against depth, batch or threads, whichever has a list, as SVG')
+            [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Keep the results as a baseline')
+            [CompletionResult]::new('--baseline', '--baseline', [CompletionResultType]::ParameterName, 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains')
+            [CompletionResult]::new('--max-regress', '--max-regress', [CompletionResultType]::ParameterName, 'Throughput that a test may lose')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Seconds to take more samples while they cannot tell')
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda, cuda:N or metal')
+            [CompletionResult]::new('--cache-type', '--cache-type', [CompletionResultType]::ParameterName, 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--ceilings', '--ceilings', [CompletionResultType]::ParameterName, 'Show what the machine can do beside each test')
+            [CompletionResult]::new('--kernels', '--kernels', [CompletionResultType]::ParameterName, 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
@@ -177,10 +277,15 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
         }
         'taper;help' {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
+            [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Hash the models in the cache again')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Delete what no model in the cache needs')
             [CompletionResult]::new('tokenize', 'tokenize', [CompletionResultType]::ParameterValue, 'Turn text into token ids')
             [CompletionResult]::new('perplexity', 'perplexity', [CompletionResultType]::ParameterValue, 'Measure how likely a model finds a text')
+            [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure how fast a model runs here')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Report devices, instruction sets, threads, cache and versions')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
@@ -190,16 +295,31 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
         'taper;help;run' {
             break
         }
+        'taper;help;pull' {
+            break
+        }
         'taper;help;show' {
             break
         }
         'taper;help;list' {
             break
         }
+        'taper;help;rm' {
+            break
+        }
+        'taper;help;verify' {
+            break
+        }
+        'taper;help;prune' {
+            break
+        }
         'taper;help;tokenize' {
             break
         }
         'taper;help;perplexity' {
+            break
+        }
+        'taper;help;bench' {
             break
         }
         'taper;help;doctor' {

@@ -16,6 +16,9 @@ _taper() {
             ",$1")
                 cmd="taper"
                 ;;
+            taper,bench)
+                cmd="taper__subcmd__bench"
+                ;;
             taper,completions)
                 cmd="taper__subcmd__completions"
                 ;;
@@ -34,6 +37,15 @@ _taper() {
             taper,perplexity)
                 cmd="taper__subcmd__perplexity"
                 ;;
+            taper,prune)
+                cmd="taper__subcmd__prune"
+                ;;
+            taper,pull)
+                cmd="taper__subcmd__pull"
+                ;;
+            taper,rm)
+                cmd="taper__subcmd__rm"
+                ;;
             taper,run)
                 cmd="taper__subcmd__run"
                 ;;
@@ -42,6 +54,12 @@ _taper() {
                 ;;
             taper,tokenize)
                 cmd="taper__subcmd__tokenize"
+                ;;
+            taper,verify)
+                cmd="taper__subcmd__verify"
+                ;;
+            taper__subcmd__help,bench)
+                cmd="taper__subcmd__help__subcmd__bench"
                 ;;
             taper__subcmd__help,completions)
                 cmd="taper__subcmd__help__subcmd__completions"
@@ -61,6 +79,15 @@ _taper() {
             taper__subcmd__help,perplexity)
                 cmd="taper__subcmd__help__subcmd__perplexity"
                 ;;
+            taper__subcmd__help,prune)
+                cmd="taper__subcmd__help__subcmd__prune"
+                ;;
+            taper__subcmd__help,pull)
+                cmd="taper__subcmd__help__subcmd__pull"
+                ;;
+            taper__subcmd__help,rm)
+                cmd="taper__subcmd__help__subcmd__rm"
+                ;;
             taper__subcmd__help,run)
                 cmd="taper__subcmd__help__subcmd__run"
                 ;;
@@ -70,6 +97,9 @@ _taper() {
             taper__subcmd__help,tokenize)
                 cmd="taper__subcmd__help__subcmd__tokenize"
                 ;;
+            taper__subcmd__help,verify)
+                cmd="taper__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -77,12 +107,126 @@ _taper() {
 
     case "${cmd}" in
         taper)
-            opts="-q -v -h -V --quiet --verbose --color --help --version run show list tokenize perplexity doctor completions man help"
+            opts="-q -v -h -V --quiet --verbose --color --help --version run pull show list rm verify prune tokenize perplexity bench doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__bench)
+            opts="-p -n -d -b -t -r -o -m -q -v -h --n-prompt --n-gen --n-depth --batch --threads --repetitions --output --plot --ceilings --save --baseline --max-regress --budget --kernels --model --offline --locked --device --cache-type --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --n-prompt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --n-gen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --n-depth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repetitions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table md csv json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table md csv json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --plot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --save)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-regress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -131,8 +275,22 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help)
-            opts="run show list tokenize perplexity doctor completions man help"
+            opts="run pull show list rm verify prune tokenize perplexity bench doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__bench)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -228,6 +386,48 @@ _taper() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        taper__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         taper__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -257,6 +457,20 @@ _taper() {
             return 0
             ;;
         taper__subcmd__help__subcmd__tokenize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -307,7 +521,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__perplexity)
-            opts="-f -m -c -t -q -v -h --file --model --offline --ctx-size --threads --device --json --quiet --verbose --color --help"
+            opts="-f -m -c -t -q -v -h --file --model --offline --locked --ctx-size --threads --device --cache-type --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -326,6 +540,10 @@ _taper() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -349,6 +567,76 @@ _taper() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cache-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__prune)
+            opts="-q -v -h --keep-revisions --dry-run --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__pull)
+            opts="-q -v -h --dry-run --json --token-file --offline --lock --locked --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__rm)
+            opts="-q -v -h --dry-run --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -361,7 +649,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__run)
-            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --ctx-size --threads --device --temp --top-k --top-p --min-p --repeat-penalty --seed --json-schema --grammar --regex --quiet --verbose --color --help"
+            opts="-f -S -n -m -c -t -s -q -v -h --file --system --raw --max-tokens --stop --think --json --logprobs --require-stop --ignore-eos --dry-run --truncate --model --offline --locked --ctx-size --threads --device --cache-type --temp --top-k --top-p --min-p --repeat-penalty --seed --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -415,6 +703,10 @@ _taper() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ctx-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -432,6 +724,10 @@ _taper() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -487,7 +783,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__show)
-            opts="-q -v -h --json --tensors --quiet --verbose --color --help"
+            opts="-q -v -h --offline --json --tensors --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -505,7 +801,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__tokenize)
-            opts="-m -q -v -h --model --offline --json --no-bos --special --quiet --verbose --color --help"
+            opts="-m -q -v -h --model --offline --locked --json --no-bos --special --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,6 +815,28 @@ _taper() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --locked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        taper__subcmd__verify)
+            opts="-q -v -h --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -28,10 +28,15 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Answer a prompt; without one on a terminal, chat'
+            cand pull 'Fetch models from the Hub into the cache'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
+            cand rm 'Remove models from the cache'
+            cand verify 'Hash the models in the cache again'
+            cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
+            cand bench 'Measure how fast a model runs here'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
             cand completions 'Print a completion script for a shell'
             cand man 'Print the manual page'
@@ -50,11 +55,13 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --truncate 'Which part of a prompt that does not fit to leave out'
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand -t 'Threads on the CPU [default: physical cores]'
             cand --threads 'Threads on the CPU [default: physical cores]'
             cand --device 'Where to compute: auto, cpu, cuda, cuda:N or metal'
+            cand --cache-type 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]'
             cand --temp 'Temperature; 0 takes the likeliest token [default: the model''s, else 0.8]'
             cand --top-k 'Keep the N likeliest tokens, 0 for all [default: the model''s, else 40]'
             cand --top-p 'Keep the likeliest tokens that add up to this probability [default: the model''s, else 0.95]'
@@ -79,8 +86,24 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'taper;pull'= {
+            cand --token-file 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]'
+            cand --lock 'Pin in this lock file what the models stand for: commit, files, sizes and sha256'
+            cand --locked 'Only what this lock file pins'
+            cand --color 'Whether to color what a terminal shows'
+            cand --dry-run 'Tell what would be fetched, and fetch nothing'
+            cand --json 'Print events as they happen, a JSON object a line; the last of a model has its path'
+            cand --offline 'Never open a socket: tell where in the cache the model is'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'taper;show'= {
             cand --color 'Whether to color what a terminal shows'
+            cand --offline 'Never open a socket: only what is on disk'
             cand --json 'Print one JSON object'
             cand --tensors 'Also list every tensor'
             cand -q 'Say nothing but the answer and errors'
@@ -100,9 +123,43 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'taper;rm'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --dry-run 'Only list what would be deleted'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;verify'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;prune'= {
+            cand --color 'Whether to color what a terminal shows'
+            cand --keep-revisions 'Keep revisions that no branch or tag stands for'
+            cand --dry-run 'Only list what would be deleted'
+            cand --json 'Print one JSON object'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'taper;tokenize'= {
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand --color 'Whether to color what a terminal shows'
             cand --offline 'Never open a socket: only what is on disk'
             cand --json 'Print one JSON object'
@@ -120,14 +177,52 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --file 'The text'
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
             cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
             cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
             cand -t 'Threads on the CPU [default: physical cores]'
             cand --threads 'Threads on the CPU [default: physical cores]'
             cand --device 'Where to compute: auto, cpu, cuda, cuda:N or metal'
+            cand --cache-type 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]'
             cand --color 'Whether to color what a terminal shows'
             cand --offline 'Never open a socket: only what is on disk'
             cand --json 'Print one JSON object, with the log-probability of each token'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;bench'= {
+            cand -p 'Lengths of prompts to read; 0 for none'
+            cand --n-prompt 'Lengths of prompts to read; 0 for none'
+            cand -n 'Numbers of tokens to generate; 0 for none'
+            cand --n-gen 'Numbers of tokens to generate; 0 for none'
+            cand -d 'Tokens that the cache holds before'
+            cand --n-depth 'Tokens that the cache holds before'
+            cand -b 'Sequences at once'
+            cand --batch 'Sequences at once'
+            cand -t 'Threads on the CPU [default: physical cores]'
+            cand --threads 'Threads on the CPU [default: physical cores]'
+            cand -r 'Samples of each test, after a warm-up'
+            cand --repetitions 'Samples of each test, after a warm-up'
+            cand -o 'How to write the results'
+            cand --output 'How to write the results'
+            cand --plot 'Draw throughput against depth, batch or threads, whichever has a list, as SVG'
+            cand --save 'Keep the results as a baseline'
+            cand --baseline 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains'
+            cand --max-regress 'Throughput that a test may lose'
+            cand --budget 'Seconds to take more samples while they cannot tell'
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
+            cand --device 'Where to compute: auto, cpu, cuda, cuda:N or metal'
+            cand --cache-type 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]'
+            cand --color 'Whether to color what a terminal shows'
+            cand --ceilings 'Show what the machine can do beside each test'
+            cand --kernels 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model'
+            cand --offline 'Never open a socket: only what is on disk'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Log what happens to stderr; twice for more'
@@ -165,10 +260,15 @@ set edit:completion:arg-completer[taper] = {|@words|
         }
         &'taper;help'= {
             cand run 'Answer a prompt; without one on a terminal, chat'
+            cand pull 'Fetch models from the Hub into the cache'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
+            cand rm 'Remove models from the cache'
+            cand verify 'Hash the models in the cache again'
+            cand prune 'Delete what no model in the cache needs'
             cand tokenize 'Turn text into token ids'
             cand perplexity 'Measure how likely a model finds a text'
+            cand bench 'Measure how fast a model runs here'
             cand doctor 'Report devices, instruction sets, threads, cache and versions'
             cand completions 'Print a completion script for a shell'
             cand man 'Print the manual page'
@@ -176,13 +276,23 @@ set edit:completion:arg-completer[taper] = {|@words|
         }
         &'taper;help;run'= {
         }
+        &'taper;help;pull'= {
+        }
         &'taper;help;show'= {
         }
         &'taper;help;list'= {
         }
+        &'taper;help;rm'= {
+        }
+        &'taper;help;verify'= {
+        }
+        &'taper;help;prune'= {
+        }
         &'taper;help;tokenize'= {
         }
         &'taper;help;perplexity'= {
+        }
+        &'taper;help;bench'= {
         }
         &'taper;help;doctor'= {
         }

@@ -32,10 +32,15 @@ complete -c taper -n "__fish_taper_needs_command" -s v -l verbose -d 'Log what h
 complete -c taper -n "__fish_taper_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_needs_command" -s V -l version -d 'Print version'
 complete -c taper -n "__fish_taper_needs_command" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_needs_command" -f -a "pull" -d 'Fetch models from the Hub into the cache'
 complete -c taper -n "__fish_taper_needs_command" -f -a "show" -d 'Show what a model file says of itself'
 complete -c taper -n "__fish_taper_needs_command" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "rm" -d 'Remove models from the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "verify" -d 'Hash the models in the cache again'
+complete -c taper -n "__fish_taper_needs_command" -f -a "prune" -d 'Delete what no model in the cache needs'
 complete -c taper -n "__fish_taper_needs_command" -f -a "tokenize" -d 'Turn text into token ids'
 complete -c taper -n "__fish_taper_needs_command" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_needs_command" -f -a "bench" -d 'Measure how fast a model runs here'
 complete -c taper -n "__fish_taper_needs_command" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
 complete -c taper -n "__fish_taper_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c taper -n "__fish_taper_needs_command" -f -a "man" -d 'Print the manual page'
@@ -52,9 +57,11 @@ complete -c taper -n "__fish_taper_using_subcommand run" -l truncate -d 'Which p
 middle\t'The middle'
 tail\t'The end'"
 complete -c taper -n "__fish_taper_using_subcommand run" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand run" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand run" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l temp -d 'Temperature; 0 takes the likeliest token [default: the model\'s, else 0.8]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l top-k -d 'Keep the N likeliest tokens, 0 for all [default: the model\'s, else 40]' -r
 complete -c taper -n "__fish_taper_using_subcommand run" -l top-p -d 'Keep the likeliest tokens that add up to this probability [default: the model\'s, else 0.95]' -r
@@ -76,9 +83,22 @@ complete -c taper -n "__fish_taper_using_subcommand run" -l offline -d 'Never op
 complete -c taper -n "__fish_taper_using_subcommand run" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand run" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand pull" -l token-file -d 'Read the token of the Hub from this file [default: HF_TOKEN, else the file of `hf auth login`]' -r -F
+complete -c taper -n "__fish_taper_using_subcommand pull" -l lock -d 'Pin in this lock file what the models stand for: commit, files, sizes and sha256' -r -F
+complete -c taper -n "__fish_taper_using_subcommand pull" -l locked -d 'Only what this lock file pins' -r -F
+complete -c taper -n "__fish_taper_using_subcommand pull" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand pull" -l dry-run -d 'Tell what would be fetched, and fetch nothing'
+complete -c taper -n "__fish_taper_using_subcommand pull" -l json -d 'Print events as they happen, a JSON object a line; the last of a model has its path'
+complete -c taper -n "__fish_taper_using_subcommand pull" -l offline -d 'Never open a socket: tell where in the cache the model is'
+complete -c taper -n "__fish_taper_using_subcommand pull" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand pull" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand show" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand show" -l offline -d 'Never open a socket: only what is on disk'
 complete -c taper -n "__fish_taper_using_subcommand show" -l json -d 'Print one JSON object'
 complete -c taper -n "__fish_taper_using_subcommand show" -l tensors -d 'Also list every tensor'
 complete -c taper -n "__fish_taper_using_subcommand show" -s q -l quiet -d 'Say nothing but the answer and errors'
@@ -91,7 +111,32 @@ complete -c taper -n "__fish_taper_using_subcommand list" -l json -d 'Print one 
 complete -c taper -n "__fish_taper_using_subcommand list" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand list" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand rm" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand rm" -l dry-run -d 'Only list what would be deleted'
+complete -c taper -n "__fish_taper_using_subcommand rm" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand verify" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand verify" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand prune" -l keep-revisions -d 'Keep revisions that no branch or tag stands for'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l dry-run -d 'Only list what would be deleted'
+complete -c taper -n "__fish_taper_using_subcommand prune" -l json -d 'Print one JSON object'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand tokenize" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
@@ -104,9 +149,11 @@ complete -c taper -n "__fish_taper_using_subcommand tokenize" -s v -l verbose -d
 complete -c taper -n "__fish_taper_using_subcommand tokenize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s f -l file -d 'The text' -r -F
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand perplexity" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
@@ -115,6 +162,35 @@ complete -c taper -n "__fish_taper_using_subcommand perplexity" -l json -d 'Prin
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand perplexity" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand bench" -s p -l n-prompt -d 'Lengths of prompts to read; 0 for none' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s n -l n-gen -d 'Numbers of tokens to generate; 0 for none' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s d -l n-depth -d 'Tokens that the cache holds before' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s b -l batch -d 'Sequences at once' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s r -l repetitions -d 'Samples of each test, after a warm-up' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s o -l output -d 'How to write the results' -r -f -a "table\t'A table for people'
+md\t'A table in Markdown'
+csv\t'Comma-separated values with a heading'
+json\t'A JSON array with an object for each test'
+jsonl\t'The same objects, each on a line of its own'"
+complete -c taper -n "__fish_taper_using_subcommand bench" -l plot -d 'Draw throughput against depth, batch or threads, whichever has a list, as SVG' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l save -d 'Keep the results as a baseline' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l baseline -d 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l max-regress -d 'Throughput that a test may lose' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l budget -d 'Seconds to take more samples while they cannot tell' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand bench" -l ceilings -d 'Show what the machine can do beside each test'
+complete -c taper -n "__fish_taper_using_subcommand bench" -l kernels -d 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model'
+complete -c taper -n "__fish_taper_using_subcommand bench" -l offline -d 'Never open a socket: only what is on disk'
+complete -c taper -n "__fish_taper_using_subcommand bench" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand bench" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand doctor" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
@@ -134,12 +210,17 @@ never\t'Never'"
 complete -c taper -n "__fish_taper_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand man" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "list" -d 'List the models in the cache'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "man" -d 'Print the manual page'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run show list tokenize perplexity doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "pull" -d 'Fetch models from the Hub into the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "rm" -d 'Remove models from the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "verify" -d 'Hash the models in the cache again'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "prune" -d 'Delete what no model in the cache needs'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "bench" -d 'Measure how fast a model runs here'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "man" -d 'Print the manual page'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -19,6 +19,8 @@ case $target in
 esac
 # With the target named, the flags do not reach build scripts and procedural macros, which must stay dynamic.
 if [ -n "$static" ]; then export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"; fi
+# What `taper bench` reports as the commit; unknown where this is no checkout.
+if commit=$(git rev-parse --short=12 HEAD 2>/dev/null); then export GIT_COMMIT="${GIT_COMMIT:-$commit}"; fi
 cargo build --release --locked --target "$target" "$@"
 
 out=target/package/$name

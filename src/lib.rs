@@ -3,19 +3,22 @@
 //! This page is the map. Data goes down, and imports go down only:
 //!
 //! ```text
-//! main → cli → { hub | server → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! main → cli → { hub | bench · server → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
 //! ```
 //!
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
 //! one thing that all of them share.
 //!
-//! - [`cli`]: a file per subcommand, each `Args` and `execute`; `args.rs` has the flags that several share, `output.rs` is
-//!   the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the chat on a terminal.
-//! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, and the cache on disk that
-//!   Python's `huggingface_hub` shares.
+//! - [`cli`]: a file per subcommand, each `Args` and `execute`; `args.rs` has the flags that several share, `fetch.rs` finds
+//!   or fetches models of the Hub, `output.rs` is the only place that prints, `exit.rs` has the exit codes, `repl.rs` is the
+//!   chat on a terminal.
+//! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, the cache on disk that Python's
+//!   `huggingface_hub` shares (`keep/` puts it in order), and pins of what references stand for. [`hub::pull`] fetches
+//!   models, and is the only place that opens sockets to others.
 //! - [`server`]: OpenAI's API over HTTP, in front of an engine.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.
+//! - [`bench`]: measures a model and the machine, and compares the results with earlier ones.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
 //!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.
 //! - [`sampling`]: penalties, filters, draw; seeded.
@@ -26,6 +29,7 @@
 //! - [`tensor`]: typed, shaped bytes that stay where they are, and which everything above passes around.
 
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod engine;
 pub mod gguf;

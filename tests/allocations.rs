@@ -8,11 +8,16 @@ mod support;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
+    ops::ControlFlow,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use support::tiny::{Architecture, TinyModel, Types};
 use taper::{
     backend::Cpu,
+    bench::{Lab, Test, Wall, Work},
     gguf::Gguf,
     model::{Batch, Forward, SequenceId, Source, Transformer},
     tensor::{Bytes, Dtype},
@@ -22,6 +27,9 @@ use taper::{
 struct Counted;
 
 static N_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by the test that counts.
+static COUNTING: Mutex<()> = Mutex::new(());
 
 #[expect(unsafe_code, reason = "that is how an allocator is written")]
 // SAFETY: all is left to the system's allocator.
@@ -43,6 +51,7 @@ static ALLOCATOR: Counted = Counted;
 
 #[test]
 fn a_token_allocates_nothing() {
+    let _counting = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let sequence = SequenceId(0);
     let models = [
         (Architecture::Llama, Types::Q4KM),
@@ -64,5 +73,25 @@ fn a_token_allocates_nothing() {
         // A thread that chance gave no work so far still has to make its buffers.
         let fewest = (0..50).map(|_| count()).min();
         assert_eq!(fewest, Some(0), "allocations of 20 tokens, {architecture:?}");
+    }
+}
+
+#[test]
+fn a_sample_of_a_benchmark_allocates_nothing() {
+    let _counting = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let gguf = Gguf::from_bytes(Bytes::from(TinyModel::new(Architecture::Llama, Types::Q4KM).gguf())).unwrap();
+    let mut model = Transformer::load(&Source::Gguf(gguf), Cpu::new(2).unwrap(), 2048).unwrap();
+    let clock = Wall::new();
+    let mut lab = Lab::new(&mut model, &[1, 2, 3], &clock, &|| false);
+    for work in [Work::Prompt(600), Work::Generation(20)] {
+        let test = Test { work, n_depth: 100, n_batch: 2, n_threads: 2 };
+        let ControlFlow::Continue(mut ready) = lab.prepare(test).unwrap() else { panic!("nobody stops it") };
+        let mut count = || {
+            let before = N_ALLOCATIONS.load(Ordering::Relaxed);
+            assert!(lab.sample(&mut ready).unwrap().is_continue());
+            N_ALLOCATIONS.load(Ordering::Relaxed) - before
+        };
+        let fewest = (0..20).map(|_| count()).min();
+        assert_eq!(fewest, Some(0), "allocations of a sample of {test}");
     }
 }

@@ -312,13 +312,13 @@ fn seen(cached: &Array, layout: &Layout, span: &Span) -> Result<Array> {
 /// Attention of q (n_heads, n_rows, head_dim) over keys and values (n_kv_heads, n_seen, head_dim):
 /// (n_rows, n_heads × head_dim).
 fn attend_span(q: &Array, k: &Array, v: &Array, span: &Span, shape: AttentionShape) -> Result<Array> {
-    let AttentionShape { n_heads, n_kv_heads, head_dim, scale } = shape;
+    let AttentionShape { n_heads, n_kv_heads, head_dim, scale, window } = shape;
     let (n_rows, n_seen, group) = (span.rows.len(), span.n_seen(), n_heads / n_kv_heads);
     // The query heads that share keys become rows of one product.
     let q = (q.contiguous()?.reshape((n_kv_heads, group * n_rows, head_dim))? * scale as f64)?;
     let mut scores = q.matmul(&k.t()?)?;
-    if n_rows > 1 {
-        let mask = causal_mask(span, q.device())?;
+    if n_rows > 1 || window.is_some_and(|window| window < n_seen) {
+        let mask = causal_mask(span, window, q.device())?;
         let by_row = scores.reshape((n_kv_heads * group, n_rows, n_seen))?.broadcast_add(&mask)?;
         scores = by_row.reshape((n_kv_heads, group * n_rows, n_seen))?;
     }
@@ -328,9 +328,11 @@ fn attend_span(q: &Array, k: &Array, v: &Array, span: &Span, shape: AttentionSha
 }
 
 /// 0 where a row of the span sees a position, else minus infinity: (n_rows, n_seen).
-fn causal_mask(span: &Span, device: &Device) -> Result<Array> {
+fn causal_mask(span: &Span, window: Option<usize>, device: &Device) -> Result<Array> {
     let (n_rows, n_seen) = (span.rows.len(), span.n_seen());
-    let values = (0..n_rows)
-        .flat_map(|row| (0..n_seen).map(move |pos| if pos <= span.first_pos + row { 0.0 } else { f32::NEG_INFINITY }));
+    let values = (span.first_pos..n_seen).flat_map(|row| {
+        let first = window.map_or(0, |window| (row + 1).saturating_sub(window));
+        (0..n_seen).map(move |pos| if (first..=row).contains(&pos) { 0.0 } else { f32::NEG_INFINITY })
+    });
     Ok(Array::from_vec(values.collect::<Vec<f32>>(), (n_rows, n_seen), device)?)
 }

@@ -1,5 +1,6 @@
 //! Which device is asked for.
 
+use super::CacheType;
 use std::{fmt, str::FromStr};
 
 /// The device that a user asks for.
@@ -51,4 +52,6 @@ pub struct Compute {
     pub device: DeviceChoice,
     /// Threads on a CPU; `None` takes as many as pay.
     pub n_threads: Option<usize>,
+    /// How a CPU stores keys and values; `None` for the usual. Other devices have one way only.
+    pub cache_type: Option<CacheType>,
 }

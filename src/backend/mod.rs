@@ -105,7 +105,7 @@ pub trait Backend: Send + Sized {
     ) -> Result<(), BackendError>;
 
     /// `out` = causal attention of `q` (n_rows, n_heads × head_dim) over the positions that the cache holds for each
-    /// row's sequence, up to and with its own.
+    /// row's sequence, up to and with its own and no further back than the window.
     ///
     /// # Errors
     /// When the device fails.
@@ -197,6 +197,8 @@ pub struct AttentionShape {
     pub n_kv_heads: usize,
     /// Elements of a head.
     pub head_dim: usize,
+    /// Positions that a row sees, its own included; `None` if all before it.
+    pub window: Option<usize>,
     /// Factor on the product of q and k.
     pub scale: f32,
 }
@@ -262,6 +264,14 @@ pub enum BackendError {
         device: String,
         /// Why it cannot be used.
         reason: String,
+    },
+    /// The device cannot store its cache so.
+    #[error("no cache of type `{cache_type}` on `{device}`, expected f32\nhint: --device cpu has it")]
+    CacheType {
+        /// Where.
+        device: String,
+        /// As it was asked for.
+        cache_type: CacheType,
     },
     /// No room for weights or cache.
     #[error("not enough memory on `{device}`: {reason}")]

@@ -2,9 +2,13 @@
 
 use crate::{
     backend::BackendError,
+    bench::{
+        BenchError,
+        gate::{GateError, Regression},
+    },
     engine::{EngineError, GrammarError, OpenError},
     gguf::GgufError,
-    hub::HubError,
+    hub::{HubError, KeepError, PinError, pull::PullError},
     model::ModelError,
     server::StartError,
     text::{TemplateError, TextError},
@@ -22,6 +26,10 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No such model, file, quantization or revision.
     NotFound = 3,
+    /// The network or the Hub failed, after retries.
+    Network = 4,
+    /// Access denied: gated or private, or the token is bad.
+    Denied = 5,
     /// A file is damaged, malformed or not supported.
     Damaged = 6,
     /// Not enough disk or memory, or no such device.
@@ -30,6 +38,8 @@ pub(crate) enum Exit {
     ContextFull = 8,
     /// The output is not what was demanded.
     Demand = 9,
+    /// A benchmark is slower than allowed.
+    Slower = 10,
     /// Interrupted.
     Interrupted = 130,
 }
@@ -39,6 +49,11 @@ impl From<Exit> for ExitCode {
         ExitCode::from(exit as u8)
     }
 }
+
+/// Files are not what they should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DamagedError(pub(crate) String);
 
 /// The command line asks for what cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +71,35 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<UsageError>() {
         return Some(Exit::Usage);
     }
+    if error.is::<DamagedError>() {
+        return Some(Exit::Damaged);
+    }
+    if error.is::<Regression>() {
+        return Some(Exit::Slower);
+    }
+    let bench = || error.downcast_ref::<BenchError>().map(of_bench);
+    let gate = || error.downcast_ref::<GateError>().and_then(of_gate);
     let open = error.downcast_ref::<OpenError>().map(of_open);
     let engine = || error.downcast_ref::<EngineError>().map(of_engine);
     let hub = || error.downcast_ref::<HubError>().map(of_hub);
+    let keep = || error.downcast_ref::<KeepError>().map(of_keep);
+    let pins = || error.downcast_ref::<PinError>().map(of_pins);
+    let pull = || error.downcast_ref::<PullError>().map(of_pull);
     let start = || error.downcast_ref::<StartError>().and_then(of_start);
     let grammar = || error.downcast_ref::<GrammarError>().map(of_grammar);
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
-    open.or_else(engine).or_else(hub).or_else(grammar).or_else(start).or_else(text).or_else(io)
+    open.or_else(engine)
+        .or_else(bench)
+        .or_else(gate)
+        .or_else(hub)
+        .or_else(keep)
+        .or_else(pins)
+        .or_else(pull)
+        .or_else(start)
+        .or_else(grammar)
+        .or_else(text)
+        .or_else(io)
 }
 
 fn of_io(error: &io::Error) -> Option<Exit> {
@@ -95,6 +131,7 @@ fn of_model(error: &ModelError) -> Exit {
 fn of_backend(error: &BackendError) -> Exit {
     match error {
         BackendError::NoDevice { .. } | BackendError::OutOfMemory { .. } => Exit::NoRoom,
+        BackendError::CacheType { .. } => Exit::Usage,
         BackendError::Device(_) => Exit::Failed,
     }
 }
@@ -140,11 +177,63 @@ fn of_template(error: &TemplateError) -> Exit {
     }
 }
 
+fn of_bench(error: &BenchError) -> Exit {
+    match error {
+        BenchError::Open(error) => of_open(error),
+        BenchError::Engine(error) => of_engine(error),
+    }
+}
+
+fn of_gate(error: &GateError) -> Option<Exit> {
+    match error {
+        // Its cause tells.
+        GateError::Io { .. } => None,
+        GateError::Malformed { .. } => Some(Exit::Damaged),
+        GateError::NothingInCommon | GateError::OtherModel { .. } => Some(Exit::Usage),
+    }
+}
+
 fn of_hub(error: &HubError) -> Exit {
     match error {
         HubError::Malformed { .. } => Exit::Usage,
         HubError::Damaged { .. } => Exit::Damaged,
         HubError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
         _ => Exit::NotFound,
+    }
+}
+
+fn of_keep(error: &KeepError) -> Exit {
+    match error {
+        KeepError::NotOfCache { .. } => Exit::Usage,
+        KeepError::NotThere { .. } | KeepError::NotSelected { .. } => Exit::NotFound,
+        KeepError::Hub(error) => of_hub(error),
+        KeepError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        KeepError::InUse { .. } | KeepError::NotPlain { .. } => Exit::Failed,
+    }
+}
+
+fn of_pins(error: &PinError) -> Exit {
+    match error {
+        PinError::Hub(error) => of_hub(error),
+        PinError::Io { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        _ => Exit::Damaged,
+    }
+}
+
+fn of_pull(error: &PullError) -> Exit {
+    match error {
+        PullError::Setup { .. } => Exit::Usage,
+        PullError::Cache(error) => of_hub(error),
+        PullError::Offline(_)
+        | PullError::NoRepository { .. }
+        | PullError::NoRevision { .. }
+        | PullError::NoFile { .. }
+        | PullError::NotSelected { .. } => Exit::NotFound,
+        PullError::Denied { .. } => Exit::Denied,
+        PullError::Network { .. } => Exit::Network,
+        PullError::Damaged { .. } => Exit::Damaged,
+        PullError::NoSpace { .. } => Exit::NoRoom,
+        PullError::Write { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        PullError::Interrupted => Exit::Interrupted,
     }
 }

@@ -2,20 +2,29 @@
 
 mod args;
 mod assemble;
+mod bench;
 mod completions;
+mod deletion;
 mod doctor;
 mod exit;
+mod fetch;
 mod grammar;
 mod interrupt;
 mod list;
 mod man;
 mod output;
 mod perplexity;
+mod pins;
+mod progress;
+mod prune;
+mod pull;
 mod repl;
+mod rm;
 mod run;
 mod serve;
 mod show;
 mod tokenize;
+mod verify;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use output::Output;
@@ -50,16 +59,26 @@ struct Global {
 enum Command {
     /// Answer a prompt; without one on a terminal, chat
     Run(run::Args),
+    /// Fetch models from the Hub into the cache
+    Pull(pull::Args),
     /// Serve a model over OpenAI's API
     Serve(serve::Args),
     /// Show what a model file says of itself
     Show(show::Args),
     /// List the models in the cache
     List(list::Args),
+    /// Remove models from the cache
+    Rm(rm::Args),
+    /// Hash the models in the cache again
+    Verify(verify::Args),
+    /// Delete what no model in the cache needs
+    Prune(prune::Args),
     /// Turn text into token ids
     Tokenize(tokenize::Args),
     /// Measure how likely a model finds a text
     Perplexity(perplexity::Args),
+    /// Measure how fast a model runs here
+    Bench(bench::Args),
     /// Report devices, instruction sets, threads, cache and versions
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -78,11 +97,16 @@ pub fn main() -> ExitCode {
     output::start_logging(cli.global.verbose);
     let result = match cli.command {
         Command::Run(args) => run::execute(&args, &output),
+        Command::Pull(args) => pull::execute(&args, &output),
         Command::Serve(args) => serve::execute(&args, &output),
         Command::Show(args) => show::execute(&args, &output),
         Command::List(args) => list::execute(&args, &output),
+        Command::Rm(args) => rm::execute(&args, &output),
+        Command::Verify(args) => verify::execute(&args, &output),
+        Command::Prune(args) => prune::execute(&args, &output),
         Command::Tokenize(args) => tokenize::execute(&args, &output),
         Command::Perplexity(args) => perplexity::execute(&args, &output),
+        Command::Bench(args) => bench::execute(&args, &output),
         Command::Doctor(args) => doctor::execute(&args, &output),
         Command::Completions(args) => completions::execute(&args, &output),
         Command::Man(args) => man::execute(&args, &output),

@@ -2,11 +2,11 @@
 
 use super::exit::Exit;
 use clap::error::ErrorKind;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal, Write},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// How often a spinner turns.
@@ -84,6 +84,16 @@ impl Output {
         self.bar("{msg} {bar:30} {pos}/{len} {eta}", what, Some(n as u64))
     }
 
+    /// The same for bytes, with their rate.
+    pub(crate) fn progress_bytes(&self, what: &'static str, n: u64) -> ProgressBar {
+        self.bar("{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}", what, Some(n))
+    }
+
+    /// Whether ages are for somebody who reads them now; times are for all others.
+    pub(crate) fn shows_ages(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// A spinner on stderr, where that is a terminal; it appears only if the work takes a while.
     pub(crate) fn spinner(&self, what: &'static str) -> ProgressBar {
         let bar = self.bar("{spinner} {msg} {elapsed}", what, None);
@@ -91,6 +101,17 @@ impl Output {
             bar.enable_steady_tick(TICK);
         }
         bar
+    }
+
+    /// Several bars on stderr; `None` where that is no terminal or nothing is to be said.
+    pub(crate) fn bars(&self) -> Option<MultiProgress> {
+        let shown = !self.quiet && io::stderr().is_terminal();
+        shown.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5)))
+    }
+
+    /// Whether nothing but the answer and errors is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     fn bar(&self, template: &str, what: &'static str, n: Option<u64>) -> ProgressBar {
@@ -131,6 +152,32 @@ impl Output {
     fn talk(&self, text: &str) {
         let mut stderr = io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
+}
+
+/// What a terminal must not get from a stranger's file.
+pub(crate) fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// How long ago a time was, in words.
+pub(crate) fn age(time: SystemTime, now: SystemTime) -> String {
+    const UNITS: [(u64, &str); 6] = [
+        (365 * 86400, "year"),
+        (30 * 86400, "month"),
+        (7 * 86400, "week"),
+        (86400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+    ];
+    // A clock that was put back leaves times to come.
+    let seconds = now.duration_since(time).map_or(0, |age| age.as_secs());
+    match UNITS.into_iter().find(|(length, _)| seconds >= *length) {
+        None => "just now".into(),
+        Some((length, unit)) => {
+            let n = seconds / length;
+            format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
+        }
     }
 }
 
@@ -183,6 +230,24 @@ pub(crate) fn start_logging(verbose: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_told_in_their_largest_unit() {
+        let now = SystemTime::now();
+        for (seconds, expected) in [
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 minute ago"),
+            (7199, "1 hour ago"),
+            (3 * 86400, "3 days ago"),
+            (20 * 86400, "2 weeks ago"),
+            (364 * 86400, "12 months ago"),
+            (800 * 86400, "2 years ago"),
+        ] {
+            assert_eq!(age(now - Duration::from_secs(seconds), now), expected);
+        }
+        assert_eq!(age(now + Duration::from_secs(99), now), "just now");
+    }
 
     #[test]
     fn a_wrong_flag_is_one_line_with_a_hint() {

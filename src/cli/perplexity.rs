@@ -38,7 +38,7 @@ const WINDOW: usize = 512;
 
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let text = read_text(&args.file)?;
-    let files = args.model.open()?;
+    let files = args.model.open(output)?;
     let tokenizer = files.tokenizer()?;
     let tokens = tokenizer.encode_framed(&text, Special::AsText)?;
     if tokens.len() < 2 {

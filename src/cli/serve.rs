@@ -83,12 +83,12 @@ pub(crate) struct Args {
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let settings = args.settings()?;
     let progress = output.spinner("loading the model");
-    let loaded = args.load()?;
+    let loaded = args.load(output)?;
     progress.finish_and_clear();
     let name = loaded.name.clone();
-    let again = args.clone();
+    let (again, talk) = (args.clone(), output.clone());
     let ready = |url: &str| output.note(&format!("`{name}` at {url}"));
-    Ok(match serve(settings, loaded, Box::new(move || again.load()), ready)? {
+    Ok(match serve(settings, loaded, Box::new(move || again.load(&talk)), ready)? {
         Ended::Drained => Exit::Done,
         Ended::CutOff(n) => {
             output.note(&format!("{n} requests were cut off after {} seconds", args.drain_seconds));
@@ -132,8 +132,8 @@ impl Args {
     }
 
     /// Loads the model with a cache for the requests that are worked on at once.
-    fn load(&self) -> anyhow::Result<Loaded> {
-        let files = self.model.open()?;
+    fn load(&self, output: &Output) -> anyhow::Result<Loaded> {
+        let files = self.model.open(output)?;
         let tokenizer = files.tokenizer()?;
         let template = files.template(&tokenizer)?;
         let room = (self.parallel, self.kv_cache_bytes);

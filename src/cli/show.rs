@@ -1,6 +1,10 @@
 //! `taper show`: what a model file says of itself.
 
-use super::{args::open, exit::Exit, output::Output};
+use super::{
+    args::open,
+    exit::Exit,
+    output::{Output, escaped},
+};
 use crate::{
     engine::ModelFiles,
     gguf::{Gguf, TensorInfo, Value},
@@ -15,6 +19,9 @@ pub(crate) struct Args {
     /// The model, as `run -m` takes it
     #[arg(env = "TAPER_MODEL", default_value = "demo")]
     model: String,
+    /// Never open a socket: only what is on disk
+    #[arg(long)]
+    offline: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -54,7 +61,7 @@ struct TensorReport {
 }
 
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let files = open(&args.model)?;
+    let files = open(&args.model, None, args.offline, output)?;
     let report = Report::new(&files, args.tensors);
     if args.json {
         output.json(&report)?;
@@ -173,11 +180,6 @@ fn to_json(value: &Value) -> Json {
             None => number.float().map_or(Json::Null, Json::from),
         },
     }
-}
-
-/// What a terminal must not get from a stranger's file.
-fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 fn shortened(text: &str) -> String {

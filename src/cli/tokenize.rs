@@ -34,7 +34,7 @@ struct Report<'a> {
 }
 
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let tokenizer = args.model.open()?.tokenizer()?;
+    let tokenizer = args.model.open(output)?.tokenizer()?;
     let text = match &args.text {
         Some(text) => text.clone(),
         None => {

@@ -2,7 +2,7 @@
 
 use super::{Engine, OpenError};
 use crate::{
-    backend::{Compute, DeviceInfo},
+    backend::{BLOCK_LEN, Compute, DeviceInfo},
     gguf::{Gguf, file_type_name},
     model::{Safetensors, Source},
     sampling::SamplingParams,
@@ -157,7 +157,8 @@ impl ModelFiles {
         tokenizer: Arc<Tokenizer>,
     ) -> Result<Engine, OpenError> {
         let config = self.source.config()?;
-        let n_fitting = usize::try_from(cache_bytes / config.cache_bytes_per_position()).unwrap_or(usize::MAX);
+        let block_bytes = compute.cache_type.unwrap_or_default().block_bytes(&config.cache()) as u64;
+        let n_fitting = usize::try_from(cache_bytes / block_bytes).unwrap_or(usize::MAX).saturating_mul(BLOCK_LEN);
         let n_ctx = n_ctx.unwrap_or(config.n_ctx_train).min(n_fitting.max(1));
         let n_positions = n_ctx.saturating_mul(n_parallel).min(n_fitting.max(1));
         let model = self.source.load(compute, n_positions)?;

@@ -1,6 +1,6 @@
 //! Answers requests with a loaded model, several at once.
 //!
-//! A request becomes a [`job::Job`]; `step` takes all running jobs one forward pass further (`schedule.rs`), and
+//! A request becomes a job (`job.rs`); `step` takes all running jobs one forward pass further (`schedule.rs`), and
 //! [`Engine::generate`] is one request stepped to its end. Since the bits of a row do not depend on its batch, a request
 //! gets the same answer alone and among others.
 
@@ -24,6 +24,7 @@ pub use files::ModelFiles;
 pub use generate::Sink;
 pub use grammar::{Constraint, Grammar, GrammarError, Grammars};
 pub use job::JobId;
+pub(crate) use pace::MOST as PREFILL_CHUNK;
 pub use prompt::{Prompt, Prompter};
 pub use reasoning::Part;
 pub use request::{Completion, Event, FinishReason, Request, Timings, TokenLogprobs};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Tokens of prompts in a pass at most: enough to keep the model busy, few enough to hear an interruption.
-const MOST: usize = 512;
+pub(crate) const MOST: usize = 512;
 /// And at least, so that prompts get on.
 const FEWEST: usize = 16;
 /// How much longer than without prompts a pass may take.

@@ -107,6 +107,11 @@ impl Gguf {
         &self.inner.paths
     }
 
+    /// The bytes of each file, in order.
+    pub fn parts(&self) -> &[Bytes] {
+        &self.inner.parts
+    }
+
     /// The size of all files together, in bytes.
     pub fn len_bytes(&self) -> usize {
         self.inner.parts.iter().map(|part| part.len()).sum()

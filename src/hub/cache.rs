@@ -3,7 +3,7 @@
 use super::error::{HubError, download_command, enumerate};
 use super::location::cache_folder;
 use super::reference::HubReference;
-use super::repository::{CachedFile, Commit, Ref, Repository};
+use super::repository::{CachedFile, Commit, Ref, Repository, entries};
 use super::select::{ListedFile, SelectError, Selection, select};
 use std::{
     collections::BTreeSet,
@@ -87,8 +87,25 @@ impl Cache {
         Ok(Resolved { path, revision, files, quantization })
     }
 
+    /// The folder of a repository, there or not.
+    pub(super) fn folder(&self, repo: &str) -> PathBuf {
+        self.path.join(hf_hub::Repo::model(repo.into()).folder_name())
+    }
+
+    /// The repositories of models: owner and name, and the folder; sorted, none if the cache is not there.
+    pub(super) fn repositories(&self) -> Result<Vec<(String, PathBuf)>, HubError> {
+        let mut found = Vec::new();
+        for entry in entries(&self.path)? {
+            if let Some(repo) = entry.file_name().to_string_lossy().strip_prefix("models--") {
+                found.push((repo.replace("--", "/"), entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     pub(super) fn repository(&self, repo: &str) -> Repository {
-        Repository::new(self.path.join(hf_hub::Repo::model(repo.into()).folder_name()))
+        Repository::new(self.folder(repo))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a reference does not lead to a model, a variant per remedy.
 
-use super::reference::{HubReference, Selector};
+use super::reference::HubReference;
 use super::select::SelectError;
 use std::{io, path::PathBuf};
 
@@ -90,6 +90,17 @@ pub enum HubError {
     },
 }
 
+impl HubError {
+    /// Whether fetching the model may help.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            HubError::NotCached { .. } | HubError::RevisionNotCached { .. } | HubError::Incomplete { .. } => true,
+            HubError::NotSelected { source, .. } => !matches!(source, SelectError::Ambiguous { .. }),
+            _ => false,
+        }
+    }
+}
+
 fn missing_hint(source: &SelectError, download: &str) -> String {
     match source {
         // Its own hint is to say which.
@@ -98,23 +109,14 @@ fn missing_hint(source: &SelectError, download: &str) -> String {
     }
 }
 
-/// The command by which Python's `huggingface_hub` fetches what `reference` means.
+/// The command that fetches what `reference` means.
 pub(super) fn download_command(reference: &HubReference) -> String {
-    let mut command = format!("hf download {}", reference.repo());
-    match reference.selector() {
-        None => command.push_str(" FILE"),
-        Some(Selector::File(name)) => command.extend([" ", &shell_word(name)]),
-        Some(Selector::Quantization(name)) => command.extend([" --include '*", name, "*'"]),
-    }
-    if !reference.is_main() {
-        command.extend([" --revision ", &shell_word(reference.revision())]);
-    }
-    command
+    format!("taper pull {}", shell_word(&reference.to_string()))
 }
 
-/// `text` as one word of a shell.
-fn shell_word(text: &str) -> String {
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c)) {
+/// `text` as one word of a shell: what a hint may have of a stranger's text.
+pub fn shell_word(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@".contains(c)) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))

@@ -2,7 +2,9 @@
 
 use super::cache::Cache;
 use super::error::HubError;
-use super::repository::{CachedFile, Repository, entries};
+use super::name::has_extension;
+use super::repository::{CachedFile, Repository, entries, last_used};
+use super::select::{ListedFile, ggufs};
 use std::{
     collections::BTreeMap,
     fs::{self, Metadata},
@@ -43,6 +45,19 @@ pub struct CachedRevision {
     pub files: Vec<CachedFile>,
 }
 
+/// What of a revision one reference means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedChoice {
+    /// What a reference has after the colon; `None` for all but the GGUF files.
+    pub selector: Option<String>,
+    /// What the name says; `None` if nothing.
+    pub quantization: Option<String>,
+    /// Of all its files; `None` if one of them is not there.
+    pub size_bytes: Option<u64>,
+    /// When one of its files was last read or written; `None` if none is there.
+    pub last_used: Option<SystemTime>,
+}
+
 /// Folders of the cache that hold no model, by how they begin.
 const OTHERS: [&str; 5] = [".", "datasets--", "spaces--", "kernels--", "buckets--"];
 /// Other things of `huggingface_hub` in the cache: its version, a mark for backups, and what repositories share.
@@ -69,6 +84,38 @@ impl Cache {
         listing.models.sort_by(|a, b| a.repo.cmp(&b.repo));
         listing.problems.sort();
         listing
+    }
+}
+
+impl CachedRevision {
+    /// Its models by the references that mean them: each GGUF model, and the safetensors with what goes with them.
+    pub fn choices(&self) -> Vec<CachedChoice> {
+        let files: BTreeMap<&str, &CachedFile> = self.files.iter().map(|file| (file.name.as_str(), file)).collect();
+        let listed: Vec<ListedFile> = self.files.iter().map(ListedFile::from).collect();
+        let mut rest = files.clone();
+        let mut choices = Vec::new();
+        for (selector, whole, parts) in ggufs(&listed) {
+            let parts: Vec<&CachedFile> = parts.iter().filter_map(|part| rest.remove(part.name.as_str())).collect();
+            let mut choice = CachedChoice::of(Some(selector), &parts);
+            choice.size_bytes = choice.size_bytes.filter(|_| whole);
+            choices.push(choice);
+        }
+        if choices.is_empty() || rest.keys().any(|name| has_extension(name, "safetensors")) {
+            choices.push(CachedChoice::of(None, &rest.into_values().collect::<Vec<_>>()));
+        }
+        choices
+    }
+}
+
+impl CachedChoice {
+    fn of(selector: Option<String>, files: &[&CachedFile]) -> CachedChoice {
+        let size = files.iter().map(|file| file.size_bytes);
+        CachedChoice {
+            selector,
+            quantization: files.first().and_then(|file| file.quantization.clone()),
+            size_bytes: size.into_iter().try_fold(0, |sum: u64, size| Some(sum.saturating_add(size?))),
+            last_used: files.iter().filter_map(|file| file.last_used).max(),
+        }
     }
 }
 
@@ -100,8 +147,7 @@ impl Listing {
                 Err(_) => self.problems.push(format!("the blob of `{}` is missing or unreadable", file.path.display())),
             }
         }
-        let times = blobs.values().flat_map(|blob| [blob.accessed().ok(), blob.modified().ok()]);
-        let last_used = times.flatten().max();
+        let last_used = blobs.values().filter_map(last_used).max();
         let size_bytes = blobs.values().fold(0, |sum: u64, blob| sum.saturating_add(blob.len()));
         Ok(CachedModel { repo: repo.into(), revisions, size_bytes, last_used })
     }

@@ -1,4 +1,4 @@
-//! Where the cache of `huggingface_hub` is.
+//! Where the cache of `huggingface_hub` is, and its token.
 
 use std::{
     ffi::OsString,
@@ -20,6 +20,19 @@ pub(super) fn cache_folder(environment: impl Fn(&str) -> Option<OsString>, home:
         .or_else(|| Some(folder("HF_HOME")?.join("hub")))
         .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("huggingface").join("hub")))
         .or_else(|| Some(home?.join(".cache").join("huggingface").join("hub")))
+}
+
+/// The file with the user's token: `HF_TOKEN_PATH`, else `token` in `HF_HOME`, else in `huggingface` beside the cache.
+///
+/// Source: `huggingface_hub.constants`.
+pub(super) fn token_path(environment: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Option<PathBuf> {
+    let home = home.filter(|home| !home.as_os_str().is_empty());
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let folder = |name: &str| variable(name).map(|value| expand(value, variable, home));
+    folder("HF_TOKEN_PATH")
+        .or_else(|| Some(folder("HF_HOME")?.join("token")))
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("huggingface").join("token")))
+        .or_else(|| Some(home?.join(".cache").join("huggingface").join("token")))
 }
 
 /// `value` with a leading `~` and every `$NAME` and `${NAME}` replaced; unknown ones stay, as in Python.

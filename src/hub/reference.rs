@@ -38,7 +38,7 @@ pub enum Selector {
 }
 
 /// Branch that a reference without a revision means.
-const MAIN: &str = "main";
+pub(super) const MAIN: &str = "main";
 /// What may stand before `owner/repo`, in any case.
 const PREFIXES: [&str; 5] = ["https://huggingface.co/", "https://hf.co/", "huggingface.co/", "hf.co/", "hf://"];
 const NEITHER: &str = "is neither a file or folder that exists nor a reference to the Hub";
@@ -89,8 +89,21 @@ impl HubReference {
         self.revision.as_deref().unwrap_or(MAIN)
     }
 
-    pub(super) fn is_main(&self) -> bool {
-        self.revision.is_none()
+    /// The same of the repository at another revision.
+    ///
+    /// # Errors
+    /// [`HubError::Malformed`] when it cannot be the name of one.
+    pub fn at_revision(&self, revision: &str) -> Result<HubReference, HubError> {
+        let malformed = |reason| HubError::Malformed { reference: quote(&self.to_string()), reason };
+        check_revision(revision).map_err(malformed)?;
+        let revision = Some(revision).filter(|&revision| revision != MAIN).map(str::to_owned);
+        Ok(HubReference { revision, ..self.clone() })
+    }
+
+    /// Whether `text`, of which this was made, says `main` where it could have left it out.
+    pub(super) fn is_main_said_in(&self, text: &str) -> bool {
+        let rest = text.split_once(self.repo()).map_or("", |(_, rest)| rest);
+        self.revision.is_none() && rest.split(['@', '/', '?', '#']).any(|part| part == MAIN)
     }
 
     /// `owner/repo[:SELECTOR][@REVISION]`; the reason is the rest of a sentence that begins with the argument.
@@ -197,7 +210,7 @@ fn looks_like_path(text: &str) -> bool {
 /// Refuses a name that the Hub would.
 ///
 /// Source: `huggingface_hub.utils.validate_repo_id`.
-fn check_name(name: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str) -> Result<(), String> {
     let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let ends_wrong = |name: &str| name.starts_with(['-', '.']) || name.ends_with(['-', '.']) || name.ends_with(".git");
     let wrong = match name {

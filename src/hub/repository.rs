@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// A file of a snapshot.
@@ -19,6 +20,8 @@ pub struct CachedFile {
     pub size_bytes: Option<u64>,
     /// What a GGUF's name says, as [`quantization`] has it.
     pub quantization: Option<String>,
+    /// When it was last read or written, as the file system remembers.
+    pub last_used: Option<SystemTime>,
 }
 
 /// The folder of a repository.
@@ -44,6 +47,9 @@ pub(super) struct Ref {
 /// Files that systems leave in every folder.
 pub(super) const CLUTTER: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 
+/// How the names of unfinished downloads end: Python's and ours.
+const PARTIAL: [&str; 2] = [".incomplete", ".taper-partial"];
+
 impl Repository {
     pub(super) fn new(folder: PathBuf) -> Repository {
         Repository { folder }
@@ -51,6 +57,10 @@ impl Repository {
 
     pub(super) fn exists(&self) -> bool {
         self.folder.is_dir()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
@@ -100,14 +110,15 @@ impl Repository {
     pub(super) fn files(&self, commit: &str) -> Result<Vec<CachedFile>, HubError> {
         let mut files = Vec::new();
         for (name, path) in walk(&self.snapshot(commit))? {
-            let size_bytes = match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() => Some(metadata.len()),
-                // A link to a folder is none of Python's making.
-                Ok(_) => continue,
-                Err(_) => None,
-            };
+            let metadata = fs::metadata(&path).ok();
+            // A link to a folder is none of Python's making.
+            if metadata.as_ref().is_some_and(|metadata| !metadata.is_file()) {
+                continue;
+            }
+            let size_bytes = metadata.as_ref().map(fs::Metadata::len);
+            let last_used = metadata.and_then(|metadata| last_used(&metadata));
             let quantization = quantization(&name);
-            files.push(CachedFile { name, path, size_bytes, quantization });
+            files.push(CachedFile { name, path, size_bytes, quantization, last_used });
         }
         Ok(files)
     }
@@ -116,7 +127,8 @@ impl Repository {
     pub(super) fn partial_bytes(&self) -> Result<Option<u64>, HubError> {
         let mut bytes = None;
         for entry in entries(&self.folder.join("blobs"))? {
-            let partial = entry.path().extension().is_some_and(|extension| extension == "incomplete");
+            let name = entry.file_name();
+            let partial = PARTIAL.iter().any(|end| name.to_string_lossy().ends_with(end));
             if let (true, Ok(metadata)) = (partial, entry.metadata()) {
                 bytes = Some(metadata.len().saturating_add(bytes.unwrap_or(0)));
             }
@@ -125,8 +137,13 @@ impl Repository {
     }
 }
 
+/// When a file was last read or written.
+pub(super) fn last_used(metadata: &fs::Metadata) -> Option<SystemTime> {
+    metadata.accessed().ok().max(metadata.modified().ok())
+}
+
 /// The commit that a file under `refs/` names.
-fn read_ref(path: &Path) -> Result<String, HubError> {
+pub(super) fn read_ref(path: &Path) -> Result<String, HubError> {
     // Longer than any hash, so that a wrong file is not read whole.
     const LONGEST: u64 = 256;
     let io = |source| HubError::Io { path: path.into(), source };
@@ -142,7 +159,7 @@ fn read_ref(path: &Path) -> Result<String, HubError> {
 }
 
 /// All that is below `folder` and no folder, sorted: names with `/`, and paths. Links are not followed.
-fn walk(folder: &Path) -> Result<Vec<(String, PathBuf)>, HubError> {
+pub(super) fn walk(folder: &Path) -> Result<Vec<(String, PathBuf)>, HubError> {
     let mut found = Vec::new();
     let mut folders = vec![(String::new(), folder.to_owned())];
     while let Some((prefix, folder)) = folders.pop() {

@@ -63,7 +63,7 @@ const PREFERRED: [&str; 2] = ["Q4_K_M", "Q8_0"];
 /// What a model in safetensors has to have beside its weights.
 const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 /// What it may have.
-const OPTIONAL: [&str; 6] = [
+pub(super) const OPTIONAL: [&str; 6] = [
     "chat_template.jinja",
     "chat_template.json",
     "generation_config.json",
@@ -97,14 +97,50 @@ pub fn select(files: &[ListedFile], selector: Option<&Selector>) -> Result<Selec
     let candidates: Vec<Candidate<'_>> = candidates(files, "gguf");
     let models: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| !is_companion(candidate.name())).collect();
     match selector {
-        Some(Selector::File(name)) => {
-            let fits = |candidate: &&Candidate<'_>| candidate.parts.values().any(|part| part.name == *name);
-            one(candidates.iter().filter(fits).collect(), &models, quote(name))
-        }
-        Some(Selector::Quantization(wanted)) => {
-            one(of_quantization(&models, wanted), &models, format!("GGUF file of quantization `{wanted}`"))
-        }
+        Some(selector) => selected(&candidates, &models, selector)?.selection(),
         None => select_default(files, &models),
+    }
+}
+
+/// What of the model that `selector` means is among `files`, be it all or not.
+///
+/// # Errors
+/// [`SelectError`] when nothing fits, or more than one model does.
+pub(super) fn parts(files: &[ListedFile], selector: &Selector) -> Result<Vec<ListedFile>, SelectError> {
+    let candidates: Vec<Candidate<'_>> = candidates(files, "gguf");
+    let models: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| !is_companion(candidate.name())).collect();
+    let model = selected(&candidates, &models, selector)?;
+    Ok(model.parts.values().map(|&part| part.clone()).collect())
+}
+
+/// The GGUF models among `files`: the selector that means each, whether all of it is there, and its parts.
+pub(super) fn ggufs(files: &[ListedFile]) -> Vec<(String, bool, Vec<&ListedFile>)> {
+    let candidates = candidates(files, "gguf");
+    let label = |model: &Candidate<'_>| quantization(model.name()).filter(|_| !is_companion(model.name()));
+    let mut n_of: BTreeMap<String, usize> = BTreeMap::new();
+    candidates.iter().filter_map(label).for_each(|label| *n_of.entry(label).or_default() += 1);
+    let mut found = Vec::new();
+    for model in &candidates {
+        let alone = label(model).filter(|label| n_of.get(label) == Some(&1));
+        let selector = alone.unwrap_or_else(|| model.name().to_owned());
+        found.push((selector, model.parts.len() >= model.n_parts, model.parts.values().copied().collect()));
+    }
+    found
+}
+
+fn selected<'a, 'b>(
+    candidates: &'a [Candidate<'b>],
+    models: &[&'a Candidate<'b>],
+    selector: &Selector,
+) -> Result<&'a Candidate<'b>, SelectError> {
+    match selector {
+        Selector::File(name) => {
+            let fits = |candidate: &&Candidate<'_>| candidate.parts.values().any(|part| part.name == *name);
+            the_one(candidates.iter().filter(fits).collect(), models, quote(name))
+        }
+        Selector::Quantization(wanted) => {
+            the_one(of_quantization(models, wanted), models, format!("GGUF file of quantization `{wanted}`"))
+        }
     }
 }
 
@@ -126,9 +162,17 @@ fn select_default(files: &[ListedFile], models: &[&Candidate<'_>]) -> Result<Sel
 
 /// The one model of `fitting`; an error calls it `wanted`.
 fn one(fitting: Vec<&Candidate<'_>>, models: &[&Candidate<'_>], wanted: String) -> Result<Selection, SelectError> {
+    the_one(fitting, models, wanted)?.selection()
+}
+
+fn the_one<'a, 'b>(
+    fitting: Vec<&'a Candidate<'b>>,
+    models: &[&Candidate<'_>],
+    wanted: String,
+) -> Result<&'a Candidate<'b>, SelectError> {
     let listed = |models: &[&Candidate<'_>]| models.iter().map(|model| model.summary()).collect();
     match fitting.as_slice() {
-        [model] => model.selection(),
+        [model] => Ok(*model),
         [] => Err(SelectError::NotFound { wanted, found: listed(models) }),
         several => Err(SelectError::Ambiguous { wanted, found: listed(several) }),
     }

@@ -1,79 +1,17 @@
 //! Causal attention of the query heads that share a key head, over blocks of the cache.
 //!
-//! The softmax is online: a block of positions after the other, each with the maximum so far, so that nothing as long as
-//! the context is kept. Blocks start at multiples of their length in the sequence and a query's sums run in the order of
-//! positions, so that its bits depend on neither the rows beside it nor the threads.
+//! The softmax is online: a [`step`](super::step) of positions after the other, each with the maximum so far, so that
+//! nothing as long as the context is kept. Steps start at multiples of their length in the sequence and a query's sums
+//! run in the order of positions, so that its bits depend on neither the rows beside it nor the threads.
 //!
 //! Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022.
 
 use super::{
-    Columns, Isa,
-    cells::{BLOCK_LEN, Cells, Sixteen, n_cell_elements, prefetch, unpack},
+    Columns, Isa, Queries,
+    cells::{Cells, Sixteen, n_cell_elements, n_cell_scales, unpack},
     lanes::{Lanes, Line, Task, WIDTH, run},
+    step::{Block, STEP_BLOCKS, Tile},
 };
-use std::ops::Range;
-
-/// Lines that hold one float for each position of a block.
-const BLOCK_LINES: usize = BLOCK_LEN / WIDTH;
-
-/// For a query that sees `n` positions of a block, what its scores are limited by: the 32 from `BLOCK_LEN - n` on.
-static LIMITS: [f32; 2 * BLOCK_LEN] = {
-    let mut limits = [f32::INFINITY; 2 * BLOCK_LEN];
-    let mut i = BLOCK_LEN;
-    while i < 2 * BLOCK_LEN {
-        limits[i] = f32::NEG_INFINITY;
-        i += 1;
-    }
-    limits
-};
-
-/// Rows of one sequence at positions that follow one another, and of them the query heads that share a key head.
-#[derive(Clone, Debug)]
-pub(crate) struct Queries<'a> {
-    /// (n_rows, stride)
-    pub(crate) data: &'a [f32],
-    /// Floats from one row to the next.
-    pub(crate) stride: usize,
-    /// Which floats of a row: as many heads as share the key head.
-    pub(crate) columns: Range<usize>,
-    /// Elements of a head.
-    pub(crate) head_dim: usize,
-    /// The position of the first row.
-    pub(crate) first_pos: usize,
-    /// Factor on the product of a query and a key.
-    pub(crate) scale: f32,
-}
-
-impl Queries<'_> {
-    fn n_rows(&self) -> usize {
-        self.data.len() / self.stride
-    }
-
-    /// Query heads in a row.
-    fn group(&self) -> usize {
-        self.columns.len() / self.head_dim
-    }
-
-    fn len(&self) -> usize {
-        self.n_rows() * self.group()
-    }
-
-    /// Query `i`, where those of a row follow one another.
-    fn query(&self, i: usize) -> &[f32] {
-        let (row, head) = (i / self.group(), i % self.group());
-        &self.data[row * self.stride + self.columns.start + head * self.head_dim..][..self.head_dim]
-    }
-
-    /// How many positions of block `block` query `i` sees.
-    fn n_seen(&self, i: usize, block: usize) -> usize {
-        (self.first_pos + i / self.group() + 1).saturating_sub(block * BLOCK_LEN).min(BLOCK_LEN)
-    }
-
-    /// Blocks that the last row sees.
-    fn n_blocks(&self) -> usize {
-        (self.first_pos + self.n_rows()).div_ceil(BLOCK_LEN)
-    }
-}
 
 /// Memory for one thread to compute attention in.
 #[derive(Debug, Default)]
@@ -86,8 +24,10 @@ pub(crate) struct Attention {
     greatest: Vec<f32>,
     /// Of each query, the sum of the weights, in lanes.
     totals: Vec<Line>,
-    /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of a block.
-    block: Vec<Line>,
+    /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of each block of a step.
+    blocks: [Vec<Line>; STEP_BLOCKS],
+    /// Where they are integers, their scales.
+    scales: [Vec<Line>; STEP_BLOCKS],
 }
 
 impl Attention {
@@ -116,7 +56,9 @@ impl Attention {
         };
         clear(&mut self.sums, n * head_dim.div_ceil(WIDTH));
         clear(&mut self.totals, n);
-        clear(&mut self.block, n_cell_elements(head_dim) / WIDTH);
+        for (lines, n) in [(&mut self.blocks, n_cell_elements(head_dim)), (&mut self.scales, n_cell_scales(head_dim))] {
+            lines.iter_mut().for_each(|lines| lines.resize(n / WIDTH, Line([0.0; WIDTH])));
+        }
         self.greatest.clear();
         self.greatest.resize(n, f32::NEG_INFINITY);
         self.queries.clear();
@@ -145,105 +87,119 @@ impl<'c, C: Fn(usize) -> Cells<'c>> Task for Attend<'_, '_, C> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Attend { scratch, queries, cells, out } = self;
+        const OF_ONE_TYPE: &str = "the blocks of a cache are of one type";
         match cells(0) {
             Cells::F16(_) => scratch.attend_to::<L, u16>(queries, |block| match cells(block) {
-                Cells::F16(cells) => cells,
-                Cells::F32(_) => unreachable!("the blocks of a cache are of one type"),
+                Cells::F16(cells) => (cells, &[]),
+                _ => unreachable!("{OF_ONE_TYPE}"),
             }),
             Cells::F32(_) => scratch.attend_to::<L, f32>(queries, |block| match cells(block) {
-                Cells::F32(cells) => cells,
-                Cells::F16(_) => unreachable!("the blocks of a cache are of one type"),
+                Cells::F32(cells) => (cells, &[]),
+                _ => unreachable!("{OF_ONE_TYPE}"),
+            }),
+            Cells::Q8_0(..) => scratch.attend_to::<L, i8>(queries, |block| match cells(block) {
+                Cells::Q8_0(cells, scales) => (cells, scales),
+                _ => unreachable!("{OF_ONE_TYPE}"),
             }),
         }
         scratch.finish::<L>(queries, out);
     }
 }
 
+/// Cells of a block, and their scales if they are integers.
+type Stored<'c, T> = (&'c [T], &'c [u16]);
+
+/// The scales of a block as floats, in `lines`; those of the next one are asked for meanwhile.
+#[inline(always)]
+fn scales_of<'a, L: Lanes, T>(here: Stored<T>, next: Stored<T>, lines: &'a mut [Line]) -> &'a [Line] {
+    unpack::<L, [u16; WIDTH]>(here.1.as_chunks().0, next.1.as_chunks().0, lines)
+}
+
 impl Attention {
     #[inline(always)]
-    fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
+    fn attend_to<'c, L: Lanes, T: 'c>(&mut self, queries: &Queries, cells: impl Fn(usize) -> Stored<'c, T>)
     where
         [T; WIDTH]: Sixteen,
     {
-        match queries.len().next_power_of_two().min(L::PAIRS) {
-            1 => self.tiled::<L, T, 1>(queries, cells),
-            2 => self.tiled::<L, T, 2>(queries, cells),
-            4 => self.tiled::<L, T, 4>(queries, cells),
-            _ => self.tiled::<L, T, 8>(queries, cells),
+        // As many sums as there are registers for: of a tile of queries times so many lines of positions or values.
+        match (queries.len(), L::PAIRS) {
+            (1, _) => self.few::<L, T, 1, 4>(queries, cells),
+            (2, 4..) => self.few::<L, T, 2, 4>(queries, cells),
+            (2, _) => self.few::<L, T, 2, 2>(queries, cells),
+            (3..=4, 8..) => self.few::<L, T, 4, 4>(queries, cells),
+            (5..=16, 8..) => self.few::<L, T, 8, 2>(queries, cells),
+            (_, 8..) => self.many::<L, T, 8, 2>(queries, cells),
+            (3..=8, _) => self.few::<L, T, 4, 1>(queries, cells),
+            _ => self.many::<L, T, 4, 1>(queries, cells),
         }
     }
 
-    /// In tiles of `N` queries, whose sums stay in registers.
+    /// In tiles of `N` queries, `M` lines of positions or values at a time, from where the cells are stored.
     #[inline(always)]
-    fn tiled<'c, L: Lanes, T: 'c, const N: usize>(&mut self, queries: &Queries, cells: impl Fn(usize) -> &'c [T])
-    where
+    fn few<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
+        &mut self,
+        queries: &Queries,
+        cells: impl Fn(usize) -> Stored<'c, T>,
+    ) where
         [T; WIDTH]: Sixteen,
     {
         self.begin::<N>(queries);
-        let (n_queries, n_blocks) = (queries.len(), queries.n_blocks());
-        let n_tiles = n_queries.div_ceil(N);
-        // What fills up the last tile sees what the last query does; nobody looks at the result.
-        let n_seen = |tile: usize, block: usize| -> [usize; N] {
-            std::array::from_fn(|i| queries.n_seen((tile * N + i).min(n_queries - 1), block))
-        };
-        let mut unpacked = std::mem::take(&mut self.block);
-        for block in 0..n_blocks {
-            let (here, next) = (cells(block), cells((block + 1).min(n_blocks - 1)));
-            let (here, next) = (here.as_chunks().0, next.as_chunks().0);
-            if n_tiles == 1 {
-                self.step::<L, [T; WIDTH], N>(0, n_seen(0, block), here, next);
-                continue;
-            }
-            unpack::<L, _>(here, next, &mut unpacked);
-            // Rows before the block see nothing of it.
-            let first = (block * BLOCK_LEN).saturating_sub(queries.first_pos) * queries.group();
-            for tile in first / N..n_tiles {
-                self.step::<L, Line, N>(tile, n_seen(tile, block), &unpacked, &unpacked);
+        let head_dim = queries.head_dim;
+        let mut scales = std::mem::take(&mut self.scales);
+        for step in queries.steps() {
+            let [here, next] = [step, step + 1].map(|step| queries.blocks(step).map(&cells));
+            // No closure here: the compiler would not inline it, and then no intrinsic either.
+            let [first, second] = &mut scales;
+            let scales = [scales_of::<L, T>(here[0], next[0], first), scales_of::<L, T>(here[1], next[1], second)];
+            let [first, second] = [here[0].0.as_chunks().0, here[1].0.as_chunks().0];
+            let blocks = [Block::new(first, head_dim, scales[0]), Block::new(second, head_dim, scales[1])];
+            let next = [next[0].0.as_chunks().0, next[1].0.as_chunks().0];
+            for tile in queries.tiles::<N>(step) {
+                self.tile::<N>(queries, tile, step).take_in::<L, [T; WIDTH], M>(blocks, next);
             }
         }
-        self.block = unpacked;
+        self.scales = scales;
     }
 
-    /// Takes `block` into the sums of a tile whose queries see `n_seen` positions of it, and asks for `next` meanwhile.
+    /// The same for so many queries that it pays to make floats of the cells first.
     #[inline(always)]
-    fn step<L: Lanes, S: Sixteen, const N: usize>(&mut self, tile: usize, n_seen: [usize; N], block: &[S], next: &[S]) {
-        let n_lines = self.sums.len() / self.greatest.len();
-        let head_dim = self.queries.len() / self.greatest.len();
-        let (keys, values) = block.split_at(head_dim * BLOCK_LINES);
-        let (next_keys, next_values) = next.split_at(head_dim * BLOCK_LINES);
-        let queries = self.queries[tile * N * head_dim..][..N * head_dim].as_chunks::<N>().0;
-        let greatest = &mut self.greatest[tile * N..][..N];
-        let totals = &mut self.totals[tile * N..][..N];
-        let sums = &mut self.sums[tile * N * n_lines..][..N * n_lines];
-
-        let scores = scores::<L, S, N>(queries, keys.as_chunks().0, next_keys.as_chunks().0);
-        let mut weights = [[0.0; BLOCK_LEN]; N];
-        let mut decays = [L::splat(1.0); N];
-        for i in 0..N {
-            let limits = LIMITS[BLOCK_LEN - n_seen[i]..][..BLOCK_LEN].as_chunks().0;
-            let scores = [scores[i][0].min(L::load(&limits[0])), scores[i][1].min(L::load(&limits[1]))];
-            let top = scores[0].max(scores[1]).greatest();
-            let top = if top > greatest[i] { top } else { greatest[i] };
-            decays[i] = L::splat(greatest[i] - top).exp2();
-            greatest[i] = top;
-            let weight = [scores[0].sub(L::splat(top)).exp2(), scores[1].sub(L::splat(top)).exp2()];
-            let total = L::load(&totals[i].0).mul_add(decays[i], weight[0].add(weight[1]));
-            total.store(&mut totals[i].0);
-            for (weight, out) in weight.into_iter().zip(weights[i].as_chunks_mut().0) {
-                weight.store(out);
+    fn many<'c, L: Lanes, T: 'c, const N: usize, const M: usize>(
+        &mut self,
+        queries: &Queries,
+        cells: impl Fn(usize) -> Stored<'c, T>,
+    ) where
+        [T; WIDTH]: Sixteen,
+    {
+        self.begin::<N>(queries);
+        let head_dim = queries.head_dim;
+        let (mut unpacked, mut scales) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.scales));
+        for step in queries.steps() {
+            let [here, next] = [step, step + 1].map(|step| queries.blocks(step).map(&cells));
+            let [first, second] = &mut scales;
+            let scales = [scales_of::<L, T>(here[0], next[0], first), scales_of::<L, T>(here[1], next[1], second)];
+            let [first, second] = &mut unpacked;
+            let first = unpack::<L, _>(here[0].0.as_chunks().0, next[0].0.as_chunks().0, first);
+            let second = unpack::<L, _>(here[1].0.as_chunks().0, next[1].0.as_chunks().0, second);
+            let blocks = [Block::new(first, head_dim, scales[0]), Block::new(second, head_dim, scales[1])];
+            for tile in queries.tiles::<N>(step) {
+                self.tile::<N>(queries, tile, step).take_in::<L, Line, M>(blocks, [&[], &[]]);
             }
         }
+        (self.blocks, self.scales) = (unpacked, scales);
+    }
 
-        // Positions that no query of the tile sees may never have been written.
-        let n_values = n_seen.into_iter().max().unwrap_or(0);
-        let values = &values[..n_values * n_lines];
-        let mut line = 0;
-        while line + 2 <= n_lines {
-            mix::<L, S, N, 2>(&weights, (values, next_values), &decays, sums, line);
-            line += 2;
-        }
-        if line < n_lines {
-            mix::<L, S, N, 1>(&weights, (values, next_values), &decays, sums, line);
+    /// Tile `tile` at step `step`.
+    #[inline(always)]
+    fn tile<const N: usize>(&mut self, queries: &Queries, tile: usize, step: usize) -> Tile<'_, N> {
+        let (n_tiles, head_dim, last) = (self.greatest.len() / N, queries.head_dim, queries.len() - 1);
+        let n_lines = self.sums.len() / n_tiles;
+        Tile {
+            queries: self.queries[tile * N * head_dim..][..N * head_dim].as_chunks().0,
+            // What fills up the last tile sees what the last query does; nobody looks at the result.
+            seen: std::array::from_fn(|i| queries.seen((tile * N + i).min(last), step)),
+            sums: &mut self.sums[tile * n_lines..][..n_lines],
+            greatest: &mut self.greatest.as_chunks_mut().0[tile],
+            totals: &mut self.totals.as_chunks_mut().0[tile],
         }
     }
 
@@ -268,61 +224,155 @@ impl Attention {
     }
 }
 
-/// The products of `N` queries, element by element, with the keys of a block.
-#[inline(always)]
-fn scores<L: Lanes, S: Sixteen, const N: usize>(
-    queries: &[[f32; N]],
-    keys: &[[S; BLOCK_LINES]],
-    next: &[[S; BLOCK_LINES]],
-) -> [[L; BLOCK_LINES]; N] {
-    let mut scores = [[L::splat(0.0); BLOCK_LINES]; N];
-    for ((query, key), next) in queries.iter().zip(keys).zip(next) {
-        prefetch::<L, S>(next);
-        let key = [key[0].load::<L>(), key[1].load::<L>()];
-        for i in 0..N {
-            let x = L::splat(query[i]);
-            scores[i] = [x.mul_add(key[0], scores[i][0]), x.mul_add(key[1], scores[i][1])];
-        }
-    }
-    scores
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{BLOCK_LEN, CellsMut};
 
-/// Adds weighted values to `M` lines, from `line` on, of the sums of `N` queries.
-#[inline(always)]
-fn mix<L: Lanes, S: Sixteen, const N: usize, const M: usize>(
-    weights: &[[f32; BLOCK_LEN]; N],
-    (values, next): (&[S], &[S]),
-    decays: &[L; N],
-    sums: &mut [Line],
-    line: usize,
-) {
-    let n_lines = sums.len() / N;
-    let mut mixed = [[L::splat(0.0); M]; N];
-    for i in 0..N {
-        for m in 0..M {
-            mixed[i][m] = L::load(&sums[i * n_lines + line + m].0).mul(decays[i]);
+    /// Keys and values of one head, and one sequence of queries of `group` heads to it.
+    struct Case {
+        head_dim: usize,
+        group: usize,
+        window: Option<usize>,
+        /// (n_pos, head_dim)
+        keys: Vec<f32>,
+        /// (n_pos, head_dim)
+        values: Vec<f32>,
+        /// (n_pos, group × head_dim)
+        queries: Vec<f32>,
+    }
+
+    /// The blocks of a cache.
+    enum Cache {
+        F16(Vec<Vec<u16>>),
+        F32(Vec<Vec<f32>>),
+        Q8_0(Vec<(Vec<i8>, Vec<u16>)>),
+    }
+
+    const N_POS: usize = 150;
+
+    impl Case {
+        fn new(head_dim: usize, group: usize, window: Option<usize>) -> Case {
+            let mut state = (head_dim * 31 + group) as u64;
+            let mut numbers = |n: usize| -> Vec<f32> {
+                let mut number = || {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+                };
+                // Of another size in each group, so that scales differ.
+                let size = |i: usize| [1.0, 3.0, 0.3][(i % head_dim / 32 + i / head_dim) % 3];
+                (0..n * head_dim).map(|i| size(i) * number()).collect()
+            };
+            let (keys, values, queries) = (numbers(N_POS), numbers(N_POS), numbers(N_POS * group));
+            Case { head_dim, group, window, keys, values, queries }
+        }
+
+        /// The blocks with the keys and values in them, and what is not a number where nothing is.
+        fn caches(&self) -> [Cache; 3] {
+            let n_blocks = N_POS.div_ceil(BLOCK_LEN);
+            let (n_cells, n_scales) = (n_cell_elements(self.head_dim), n_cell_scales(self.head_dim));
+            let mut halves = vec![vec![u16::MAX; n_cells]; n_blocks];
+            let mut floats = vec![vec![f32::NAN; n_cells]; n_blocks];
+            let mut bytes = vec![(vec![i8::MIN; n_cells], vec![u16::MAX; n_scales]); n_blocks];
+            for pos in 0..N_POS {
+                let (block, range) = (pos / BLOCK_LEN, pos * self.head_dim..(pos + 1) * self.head_dim);
+                let (data, scales) = &mut bytes[block];
+                let cells = [
+                    CellsMut::F16(&mut halves[block]),
+                    CellsMut::F32(&mut floats[block]),
+                    CellsMut::Q8_0(data, scales),
+                ];
+                for mut cells in cells {
+                    let (key, value) = (&self.keys[range.clone()], &self.values[range.clone()]);
+                    cells.write(Isa::detect(), pos % BLOCK_LEN, key, value);
+                }
+            }
+            [Cache::F16(halves), Cache::F32(floats), Cache::Q8_0(bytes)]
+        }
+
+        /// What rows `rows` attend to, (rows.len(), group × head_dim).
+        fn attended(&self, isa: Isa, cache: &Cache, rows: std::ops::Range<usize>) -> Vec<f32> {
+            let stride = self.group * self.head_dim;
+            let queries = Queries {
+                data: &self.queries[rows.start * stride..rows.end * stride],
+                stride,
+                columns: 0..stride,
+                head_dim: self.head_dim,
+                first_pos: rows.start,
+                window: self.window,
+                scale: 0.2,
+            };
+            let mut out = vec![0.0; rows.len() * stride];
+            let cells = |block: usize| match cache {
+                Cache::F16(blocks) => Cells::F16(&blocks[block]),
+                Cache::F32(blocks) => Cells::F32(&blocks[block]),
+                Cache::Q8_0(blocks) => Cells::Q8_0(&blocks[block].0, &blocks[block].1),
+            };
+            Attention::default().attend(isa, &queries, cells, Columns::new(&mut out, rows.len()));
+            out
+        }
+
+        /// What query head `head` of row `row` attends to, as the definition has it.
+        fn exact(&self, row: usize, head: usize) -> Vec<f64> {
+            let of = |data: &[f32], i: usize| -> Vec<f64> {
+                data[i * self.head_dim..][..self.head_dim].iter().map(|&x| x.into()).collect()
+            };
+            let query = of(&self.queries, row * self.group + head);
+            let seen = self.window.map_or(0, |window| (row + 1).saturating_sub(window))..row + 1;
+            let weights: Vec<f64> = seen
+                .clone()
+                .map(|pos| of(&self.keys, pos).iter().zip(&query).map(|(k, q)| k * q).sum::<f64>())
+                .map(|score| (0.2 * score).exp())
+                .collect();
+            let mut sum = vec![0.0; self.head_dim];
+            for (pos, weight) in seen.zip(&weights) {
+                sum.iter_mut().zip(of(&self.values, pos)).for_each(|(sum, value)| *sum += weight * value);
+            }
+            let total: f64 = weights.iter().sum();
+            sum.into_iter().map(|sum| sum / total).collect()
         }
     }
-    let rows = values.chunks_exact(n_lines).zip(next.chunks_exact(n_lines));
-    for (pos, (value, next)) in rows.enumerate().take(BLOCK_LEN) {
-        if let Some(next) = next[line..].first_chunk() {
-            prefetch::<L, S>(next);
-        }
-        // No closure here: the compiler would not inline it, and then no intrinsic either.
-        let mut values = [L::splat(0.0); M];
-        for m in 0..M {
-            values[m] = value[line + m].load::<L>();
-        }
-        for i in 0..N {
-            let weight = L::splat(weights[i][pos]);
-            for m in 0..M {
-                mixed[i][m] = weight.mul_add(values[m], mixed[i][m]);
+
+    fn cases() -> impl Iterator<Item = Case> {
+        let shapes = [(2, 1), (20, 2), (64, 4), (80, 3), (96, 8), (128, 2), (48, 9)];
+        let windows = [None, Some(1), Some(5), Some(33), Some(100), Some(usize::MAX)];
+        shapes.into_iter().flat_map(move |(dim, group)| windows.map(|window| Case::new(dim, group, window)))
+    }
+
+    #[test]
+    fn attention_is_what_its_definition_says() {
+        for case in cases() {
+            for (cache, limit) in case.caches().iter().zip([0.01, 1e-5, 0.15]) {
+                let found = case.attended(Isa::detect(), cache, 0..N_POS);
+                for (i, found) in found.chunks(case.head_dim).enumerate() {
+                    let exact = case.exact(i / case.group, i % case.group);
+                    let difference =
+                        found.iter().zip(exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+                    let Case { head_dim, group, window, .. } = case;
+                    assert!(difference < limit, "{head_dim} × {group}, {window:?}, query {i}: {difference:.1e}");
+                    assert!(found.iter().all(|x| x.is_finite()));
+                }
             }
         }
     }
-    for i in 0..N {
-        for m in 0..M {
-            mixed[i][m].store(&mut sums[i * n_lines + line + m].0);
+
+    #[test]
+    fn rows_alone_and_together_give_the_same_bits_on_every_instruction_set() {
+        let bits = |data: &[f32]| -> Vec<u32> { data.iter().map(|x| x.to_bits()).collect() };
+        for case in cases() {
+            let stride = case.group * case.head_dim;
+            for cache in &case.caches() {
+                let expected = bits(&case.attended(Isa::SCALAR, cache, 0..N_POS));
+                for isa in Isa::available() {
+                    for rows in [0..N_POS, 0..1, 31..32, 64..65, 127..130, 149..150, 60..140] {
+                        let range = rows.start * stride..rows.end * stride;
+                        let found = bits(&case.attended(isa, cache, rows.clone()));
+                        let Case { head_dim, group, window, .. } = case;
+                        let what = format!("{head_dim} × {group}, {window:?}, rows {rows:?}, {}", isa.name());
+                        assert!(found == expected[range], "{what}");
+                    }
+                }
+            }
         }
     }
 }

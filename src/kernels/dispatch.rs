@@ -26,6 +26,9 @@ macro_rules! compiled_for {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the same.
             Level::Avx512 => unsafe { avx512($($arg),*) },
+            // All code for this architecture may use NEON.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::Dotprod | Level::I8mm => $plain($($arg),*),
         }
     }};
 }

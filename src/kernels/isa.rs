@@ -20,12 +20,23 @@ pub(super) enum Level {
     /// AVX-512 F, BW, DQ, VL and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// What every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// The same with dot products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
+    /// The same with products of matrices of bytes as well.
+    #[cfg(target_arch = "aarch64")]
+    I8mm,
 }
 
 impl Level {
     #[cfg(target_arch = "x86_64")]
     const ALL: &'static [Level] = &[Level::Scalar, Level::Avx2, Level::AvxVnni, Level::Avx512];
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    const ALL: &'static [Level] = &[Level::Scalar, Level::Neon, Level::Dotprod, Level::I8mm];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     const ALL: &'static [Level] = &[Level::Scalar];
 
     fn name(self) -> &'static str {
@@ -37,6 +48,12 @@ impl Level {
             Level::AvxVnni => "avxvnni",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => "dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Level::I8mm => "i8mm",
         }
     }
 
@@ -59,7 +76,18 @@ impl Level {
         }
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    fn is_available(self) -> bool {
+        use std::arch::is_aarch64_feature_detected;
+        match self {
+            Level::Scalar => true,
+            Level::Neon => is_aarch64_feature_detected!("neon"),
+            Level::Dotprod => Level::Neon.is_available() && is_aarch64_feature_detected!("dotprod"),
+            Level::I8mm => Level::Dotprod.is_available() && is_aarch64_feature_detected!("i8mm"),
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     fn is_available(self) -> bool {
         true
     }
@@ -98,7 +126,8 @@ impl Isa {
         Isa::available().find(|isa| isa.name() == name)
     }
 
-    /// The name that `TAPER_ISA` takes: `scalar`, `avx2`, `avxvnni` or `avx512`.
+    /// The name that `TAPER_ISA` takes: `scalar`, `avx2`, `avxvnni` or `avx512`; on aarch64 `scalar`, `neon`, `dotprod`
+    /// or `i8mm`.
     pub fn name(self) -> &'static str {
         self.0.name()
     }

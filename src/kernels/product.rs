@@ -1,12 +1,14 @@
 //! The product of stored weights with rows of activations.
 
+#[cfg(target_arch = "aarch64")]
+use super::aarch64 as arch;
 use super::columns::Columns;
 use super::form::{Form, Rows};
 use super::isa::Isa;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use super::scalar;
 #[cfg(target_arch = "x86_64")]
-use super::x86_64;
+use super::x86_64 as arch;
 use crate::tensor::Dtype;
 
 /// A stored matrix `(n_out, n_in)`, each output's weights one after another.
@@ -32,6 +34,12 @@ impl<'a> Weights<'a> {
         self.dtype
     }
 
+    /// The stored weights of the outputs `outputs`, which lie one after another.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn rows(&self, outputs: std::ops::Range<usize>) -> &'a [u8] {
+        &self.data[outputs.start * self.row_bytes..outputs.end * self.row_bytes]
+    }
+
     /// The stored weights of output `output`.
     pub(super) fn row(&self, output: usize) -> &'a [u8] {
         &self.data[output * self.row_bytes..][..self.row_bytes]
@@ -41,8 +49,8 @@ impl<'a> Weights<'a> {
 /// Memory that products work in; one for each thread, kept so that later products allocate nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    #[cfg(target_arch = "x86_64")]
-    inner: x86_64::Scratch,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    inner: arch::Scratch,
 }
 
 /// Writes the products of `weights` with every row of `x` to `out`, whose columns say which outputs are computed.
@@ -56,9 +64,9 @@ pub fn product(isa: Isa, weights: &Weights, x: &Rows, out: Columns, scratch: &mu
     assert_eq!(x.width(), weights.n_in, "activations in a row");
     assert_eq!(x.n_rows(), out.n_rows(), "rows of activations and of results");
     assert!(out.range().end <= weights.n_out, "outputs {:?} of {}", out.range(), weights.n_out);
-    #[cfg(target_arch = "x86_64")]
-    x86_64::product(isa, weights, x, out, &mut scratch.inner);
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    arch::product(isa, weights, x, out, &mut scratch.inner);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let _ = (isa, scratch);
         scalar::product(weights, x, out);

@@ -1,7 +1,10 @@
 //! Loading a model onto the device that is asked for.
 
 use super::{Forward, ModelError, Source, Transformer};
-use crate::backend::{Backend, BackendError, Candle, Compute, Cpu, DeviceChoice, default_threads};
+use crate::{
+    backend::{Backend, BackendError, CacheType, Candle, Compute, Cpu, DeviceChoice, default_threads},
+    kernels::Isa,
+};
 
 impl Source {
     /// Loads the model where `compute` says, for at most `n_ctx` positions over all sequences.
@@ -11,12 +14,12 @@ impl Source {
     pub fn load(&self, compute: Compute, n_ctx: usize) -> Result<Box<dyn Forward>, ModelError> {
         match compute.device {
             DeviceChoice::Auto => match Candle::cuda(0).or_else(|_| Candle::metal()) {
-                Ok(gpu) => self.load_on(gpu, n_ctx),
+                Ok(gpu) => self.load_on(checked(gpu, compute)?, n_ctx),
                 Err(_) => self.load_on(cpu(compute)?, n_ctx),
             },
             DeviceChoice::Cpu => self.load_on(cpu(compute)?, n_ctx),
-            DeviceChoice::Cuda(number) => self.load_on(Candle::cuda(number)?, n_ctx),
-            DeviceChoice::Metal => self.load_on(Candle::metal()?, n_ctx),
+            DeviceChoice::Cuda(number) => self.load_on(checked(Candle::cuda(number)?, compute)?, n_ctx),
+            DeviceChoice::Metal => self.load_on(checked(Candle::metal()?, compute)?, n_ctx),
         }
     }
 
@@ -30,5 +33,14 @@ impl Source {
 }
 
 fn cpu(compute: Compute) -> Result<Cpu, BackendError> {
-    Cpu::new(compute.n_threads.unwrap_or_else(default_threads))
+    let n_threads = compute.n_threads.unwrap_or_else(default_threads);
+    Cpu::with(Isa::detect(), n_threads, compute.cache_type.unwrap_or_default())
+}
+
+/// A device that is not the CPU, unless what is asked for is the CPU's alone.
+fn checked(gpu: Candle, compute: Compute) -> Result<Candle, BackendError> {
+    match compute.cache_type {
+        None | Some(CacheType::F32) => Ok(gpu),
+        Some(cache_type) => Err(BackendError::CacheType { device: gpu.device().device, cache_type }),
+    }
 }

@@ -4,7 +4,8 @@ use super::{Batch, ModelError, SequenceId};
 use crate::backend::{BLOCK_LEN, Layout, Span};
 use std::collections::HashMap;
 
-/// The page table of a cache.
+/// The page table of a cache. Blocks that every layer's window has left behind stay with their sequence, which finds them
+/// again when it is truncated.
 #[derive(Debug)]
 pub(super) struct Pages {
     tables: HashMap<SequenceId, Table>,

@@ -39,6 +39,15 @@ impl Source {
         }
     }
 
+    /// All tensors with the names that GGUF gives them, none copied.
+    ///
+    /// # Errors
+    /// [`ModelError`] when one is damaged or of a type that taper does not compute with.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, ModelError> {
+        let named = |name: String| Ok(self.tensor(&name)?.map(|tensor| (name, tensor)));
+        self.names().into_iter().filter_map(|name| named(name).transpose()).collect()
+    }
+
     /// The names of all tensors, as GGUF has them.
     pub(super) fn names(&self) -> Vec<String> {
         match self {

@@ -88,9 +88,9 @@ impl<B: Backend> Transformer<B> {
         backend.embed(&weights.embedding, tokens, &mut buffers.x)?;
 
         backend.rotation(&weights.rope, layout, rotation)?;
-        let (shape, pairing) = (config.attention(), weights.rope.pairing);
+        let pairing = weights.rope.pairing;
         for (i, layer) in weights.layers.iter().enumerate() {
-            let place = Place { layer: i, shape, pairing, rotation, layout };
+            let place = Place { layer: i, shape: config.attention(i), pairing, rotation, layout };
             run_layer(backend, layer, &place, cache, buffers)?;
         }
 

@@ -43,22 +43,22 @@ impl Fixture {
     }
 }
 
-fn bare(command: &str) -> Command {
+pub(crate) fn bare(command: &str) -> Command {
     let mut taper = Command::cargo_bin("taper").unwrap();
     taper.env_remove("TAPER_MODEL").env_remove("HF_HUB_CACHE").arg(command);
     taper
 }
 
-fn stdout(command: &mut Command) -> String {
+pub(crate) fn stdout(command: &mut Command) -> String {
     String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
 }
 
-fn json(command: &mut Command) -> Value {
+pub(crate) fn json(command: &mut Command) -> Value {
     serde_json::from_str(&stdout(command.arg("--json"))).unwrap()
 }
 
 /// Asserts the exit code and that stderr is an error of one line, perhaps with hints; gives that line.
-fn error(command: &mut Command, code: i32) -> String {
+pub(crate) fn error(command: &mut Command, code: i32) -> String {
     let output = command.assert().code(code).get_output().clone();
     let text = String::from_utf8(output.stderr).unwrap();
     let mut lines = text.lines().filter(|line| !line.starts_with("note: "));
@@ -223,7 +223,7 @@ fn models_that_are_not_there_or_damaged_are_told_apart() {
         command
     };
     error(&mut run(Path::new("missing.gguf")), 3);
-    error(run(Path::new("owner/model:Q4_K_M")).env("HF_HUB_CACHE", fixture.folder.path()), 3);
+    error(run(Path::new("owner/model:Q4_K_M")).arg("--offline").env("HF_HUB_CACHE", fixture.folder.path()), 3);
     error(&mut run(Path::new("not a model")), 2);
     assert!(error(&mut run(&text), 6).contains("text.gguf"));
     assert!(error(&mut run(&short), 6).contains("incomplete"));
@@ -262,6 +262,22 @@ fn perplexity_is_the_mean_over_windows() {
 }
 
 #[test]
+fn a_cache_is_of_the_type_asked_for() {
+    let fixture = Fixture::new();
+    let text =
+        fixture.file("text.txt", "the rain in spain stays mainly in the plain, and so does the train to the plain");
+    let nll = |flags: &[&str]| {
+        let report = json(fixture.taper("perplexity").args(flags).args(["--device", "cpu", "-f"]).arg(&text));
+        report["nll"].as_f64().unwrap()
+    };
+    let [f32, f16, q8_0] = ["f32", "f16", "q8_0"].map(|name| nll(&["--cache-type", name]));
+    assert_eq!(nll(&[]), f16);
+    assert!(f32 != f16 && f16 != q8_0 && (f32 - f16).abs() < 0.02 && (f32 - q8_0).abs() < 0.05, "{f32} {f16} {q8_0}");
+    let error = error(fixture.taper("run").args(["--cache-type", "q4_0", "hello"]), 2);
+    assert!(error.contains("q8_0"), "{error}");
+}
+
+#[test]
 fn committed_completions_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     for (shell, name) in [
@@ -285,7 +301,20 @@ fn committed_completions_are_current() {
 #[test]
 fn every_command_is_in_the_manual() {
     let page = stdout(&mut bare("man"));
-    for command in ["RUN", "SHOW", "LIST", "TOKENIZE", "PERPLEXITY", "DOCTOR", "COMPLETIONS", "MAN"] {
+    for command in [
+        "RUN",
+        "PULL",
+        "SHOW",
+        "LIST",
+        "RM",
+        "VERIFY",
+        "PRUNE",
+        "TOKENIZE",
+        "PERPLEXITY",
+        "DOCTOR",
+        "COMPLETIONS",
+        "MAN",
+    ] {
         assert!(page.contains(&format!("TAPER {command}")), "{command}");
     }
     assert!(page.contains("EXIT STATUS"));

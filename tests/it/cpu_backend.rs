@@ -69,6 +69,17 @@ fn models() -> [TinyModel; 4] {
     ]
 }
 
+/// The same with a cache of each type of numbers.
+fn cached_models() -> Vec<(TinyModel, CacheType)> {
+    let [llama, _, qwen3, _] = models();
+    let halves = models().map(|model| (model, CacheType::F16));
+    halves.into_iter().chain([llama, qwen3].map(|model| (model, CacheType::Q8_0))).collect()
+}
+
+fn cpu_with(n_threads: usize, cache_type: CacheType) -> Cpu {
+    Cpu::with(Isa::detect(), n_threads, cache_type).expect("threads")
+}
+
 /// The mean divergence of the distributions `q` from `p`, row by row.
 fn mean_divergence(p: &[f32], q: &[f32], n_vocab: usize) -> f64 {
     let rows = p.chunks(n_vocab).zip(q.chunks(n_vocab));
@@ -97,18 +108,19 @@ fn every_architecture_and_type_agrees_with_candle() {
 #[test]
 fn threads_chunks_and_instruction_sets_change_no_bit() {
     let tokens = tokens(600);
-    for model in models() {
-        let expected = logits(&mut load(model, cpu(1)), A, &tokens, 600);
+    for (model, cache_type) in cached_models() {
+        let expected = logits(&mut load(model, cpu_with(1, cache_type)), A, &tokens, 600);
         for (n_threads, chunk) in [(1, 1), (2, 7), (3, 64), (8, 512), (2, 1)] {
-            let found = logits(&mut load(model, cpu(n_threads)), A, &tokens, chunk);
-            assert_same_bits(&found, &expected, &format!("{model}, {n_threads} threads, chunks of {chunk}"));
+            let found = logits(&mut load(model, cpu_with(n_threads, cache_type)), A, &tokens, chunk);
+            let what = format!("{model}, {cache_type}, {n_threads} threads, chunks of {chunk}");
+            assert_same_bits(&found, &expected, &what);
         }
         // Enough rows for every kernel, few enough for the plain one.
         let n = 20 * expected.len() / tokens.len();
         for isa in Isa::available() {
-            let device = Cpu::with(isa, 2, CacheType::F16).expect("threads");
+            let device = Cpu::with(isa, 2, cache_type).expect("threads");
             let found = logits(&mut load(model, device), A, &tokens[..20], 17);
-            assert_same_bits(&found, &expected[..n], &format!("{model}, {}", isa.name()));
+            assert_same_bits(&found, &expected[..n], &format!("{model}, {cache_type}, {}", isa.name()));
         }
     }
 }
@@ -116,16 +128,16 @@ fn threads_chunks_and_instruction_sets_change_no_bit() {
 #[test]
 fn other_sequences_in_the_batch_change_no_bit() {
     let (ours, others) = (tokens(90), tokens(200));
-    for model in models() {
-        let mut alone = load(model, cpu(2));
+    for (model, cache_type) in cached_models() {
+        let mut alone = load(model, cpu_with(2, cache_type));
         let expected = logits(&mut alone, A, &ours, 90);
         let n_vocab = alone.n_vocab();
-        let mut shared = load(model, cpu(2));
+        let mut shared = load(model, cpu_with(2, cache_type));
         logits(&mut shared, B, &others[..45], 45);
         for (i, &token) in ours.iter().enumerate() {
             let rows = [(B, others[45 + i]), (A, token), (C, others[i]), (C, others[i + 1]), (B, others[i])];
             let found = &in_batch(&mut shared, &rows)[1];
-            assert_same_bits(found, &expected[i * n_vocab..][..n_vocab], &format!("{model}, token {i}"));
+            assert_same_bits(found, &expected[i * n_vocab..][..n_vocab], &format!("{model}, {cache_type}, token {i}"));
         }
     }
 }
@@ -145,9 +157,9 @@ fn rows_of_one_sequence_apart_in_a_batch_change_no_bit() {
 #[test]
 fn scattered_and_used_blocks_change_no_bit() {
     let (ours, others) = (tokens(300), tokens(500));
-    for model in models() {
-        let expected = logits(&mut load(model, cpu(2)), A, &ours, 300);
-        let mut used = load(model, cpu(2));
+    for (model, cache_type) in cached_models() {
+        let expected = logits(&mut load(model, cpu_with(2, cache_type)), A, &ours, 300);
+        let mut used = load(model, cpu_with(2, cache_type));
         // Blocks of the three are handed out in turn, then given back in part.
         for chunk in others[..240].chunks(40) {
             logits(&mut used, B, chunk, 40);
@@ -162,24 +174,31 @@ fn scattered_and_used_blocks_change_no_bit() {
         used.truncate(A, 100);
         let n = expected.len() / ours.len() * 100;
         let found = logits(&mut used, A, &ours[100..], 33);
-        assert_same_bits(&found, &expected[n..], &format!("{model}, scattered blocks"));
+        assert_same_bits(&found, &expected[n..], &format!("{model}, {cache_type}, scattered blocks"));
     }
 }
 
 #[test]
-fn a_cache_of_16_bits_is_close_to_one_of_32() {
+fn smaller_caches_are_close_to_one_of_32_bits() {
     let tokens = tokens(200);
     for model in models() {
         let with = |cache_type| {
-            let mut model = load(model, Cpu::with(Isa::detect(), 2, cache_type).expect("threads"));
+            let mut model = load(model, cpu_with(2, cache_type));
             (logits(&mut model, A, &tokens, 200), model.n_vocab())
         };
-        let ((halves, n_vocab), (floats, _)) = (with(CacheType::F16), with(CacheType::F32));
-        assert!(largest_difference(&halves, &floats) > 0.0, "{model}: the types are told apart");
-        // The smallest change to activations can round one of their 8 bits the other way.
-        let limit = if model.types == Types::Only(Dtype::F16) { 1e-6 } else { 2e-3 };
-        let divergence = mean_divergence(&floats, &halves, n_vocab);
-        assert!(divergence.abs() <= limit, "{model}: {divergence:.1e}, at most {limit:.1e}");
+        let (floats, n_vocab) = with(CacheType::F32);
+        for cache_type in [CacheType::F16, CacheType::Q8_0] {
+            let (found, _) = with(cache_type);
+            assert!(largest_difference(&found, &floats) > 0.0, "{model}: the types are told apart");
+            let limit = match (cache_type, model.types) {
+                (CacheType::F16, Types::Only(Dtype::F16)) => 1e-6,
+                (_, Types::Only(Dtype::F16)) => 1e-3,
+                // The smallest change to activations can round one of their 8 bits the other way.
+                _ => 2e-3,
+            };
+            let divergence = mean_divergence(&floats, &found, n_vocab);
+            assert!(divergence.abs() <= limit, "{model}, {cache_type}: {divergence:.1e}, at most {limit:.1e}");
+        }
     }
 }
 

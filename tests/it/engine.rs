@@ -11,7 +11,10 @@ use taper::{
 fn engine(n_cells: usize, n_parallel: usize) -> Engine {
     let files = ModelFiles::demo().unwrap();
     let tokenizer = files.tokenizer().unwrap();
-    let model = files.source().load(Compute { device: DeviceChoice::Cpu, n_threads: Some(2) }, n_cells).unwrap();
+    let model = files
+        .source()
+        .load(Compute { device: DeviceChoice::Cpu, n_threads: Some(2), cache_type: None }, n_cells)
+        .unwrap();
     Engine::new(model, tokenizer, 512).with_parallel(n_parallel)
 }
 

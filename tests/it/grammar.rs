@@ -15,7 +15,7 @@ fn answers(grammar: &Grammar, max_tokens: usize) -> Vec<Completion> {
     let tokenizer = files.tokenizer().unwrap();
     let constraint = Grammars::new(&tokenizer).unwrap().compile(grammar).unwrap();
     let prompt = tokenizer.encode("how do I serve a model?", Special::AsText).unwrap();
-    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(2) };
+    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(2), cache_type: None };
     let mut engine = files.load(compute, None, tokenizer).unwrap();
     let request = |seed| Request {
         prompt: prompt.clone(),

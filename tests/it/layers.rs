@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 /// The modules from top to bottom; those of a row do not import each other.
 const LAYERS: [&[&str]; 7] = [
     &["cli"],
-    &["hub", "server"],
-    &["engine"],
+    &["bench", "server"],
+    &["engine", "hub"],
     &["model", "sampling", "text"],
     &["backend"],
     &["gguf", "kernels"],

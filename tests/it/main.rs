@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+mod bench;
+mod bench_load;
+mod bench_python;
 mod cli;
 mod cpu_backend;
 mod demo;
@@ -12,7 +15,9 @@ mod grammar;
 mod hub;
 mod kernels;
 mod layers;
+mod pull;
 mod reference;
 mod support;
 mod template;
 mod tokenizer;
+mod windows;

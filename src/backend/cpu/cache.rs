@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     backend::{BLOCK_LEN, CacheShape, Layout},
-    kernels::{Cells, CellsMut, n_cell_elements},
+    kernels::{Cells, CellsMut, n_cell_elements, n_cell_scales},
 };
-use std::{mem, ops::Range};
+use std::{fmt, mem, ops::Range, str::FromStr};
 
 /// How a cache stores its numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,44 @@ pub enum CacheType {
     F16,
     /// As 32-bit floats: twice the room, and what it changes is less than what quantizing the weights changed.
     F32,
+    /// As 8-bit integers with a 16-bit scale for each 32 elements of a key or a value: about half the room.
+    Q8_0,
+}
+
+impl CacheType {
+    /// Every type, the most exact first.
+    pub const ALL: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
+
+    /// Bytes of a block of a cache of this shape.
+    pub fn block_bytes(self, shape: &CacheShape) -> usize {
+        let CacheShape { n_layers, n_kv_heads, head_dim } = *shape;
+        let cells = n_cell_elements(head_dim);
+        let head_bytes = match self {
+            CacheType::F16 => cells * size_of::<u16>(),
+            CacheType::F32 => cells * size_of::<f32>(),
+            CacheType::Q8_0 => cells + n_cell_scales(head_dim) * size_of::<u16>(),
+        };
+        n_layers * n_kv_heads * head_bytes
+    }
+}
+
+impl FromStr for CacheType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CacheType, String> {
+        let found = CacheType::ALL.into_iter().find(|kind| kind.to_string() == text);
+        found.ok_or_else(|| "expected f16, f32 or q8_0".into())
+    }
+}
+
+impl fmt::Display for CacheType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CacheType::F16 => "f16",
+            CacheType::F32 => "f32",
+            CacheType::Q8_0 => "q8_0",
+        })
+    }
 }
 
 /// Keys and values of every layer.
@@ -35,24 +73,38 @@ pub struct Cache {
 enum Block {
     F16(Vec<u16>),
     F32(Vec<f32>),
+    /// With scales, (n_layers, n_kv_heads, [`n_cell_scales`]).
+    Q8_0(Vec<i8>, Vec<u16>),
 }
 
 impl Block {
     const EMPTY: Block = Block::F32(Vec::new());
 
-    fn cells(&self, range: Range<usize>) -> Cells<'_> {
+    /// The cells of head `head`, counted over all layers.
+    fn cells(&self, head: usize, head_dim: usize) -> Cells<'_> {
+        let range = part(head, n_cell_elements(head_dim));
         match self {
             Block::F16(data) => Cells::F16(&data[range]),
             Block::F32(data) => Cells::F32(&data[range]),
+            Block::Q8_0(data, scales) => Cells::Q8_0(&data[range], &scales[part(head, n_cell_scales(head_dim))]),
         }
     }
 
-    fn cells_mut(&mut self, range: Range<usize>) -> CellsMut<'_> {
+    fn cells_mut(&mut self, head: usize, head_dim: usize) -> CellsMut<'_> {
+        let range = part(head, n_cell_elements(head_dim));
         match self {
             Block::F16(data) => CellsMut::F16(&mut data[range]),
             Block::F32(data) => CellsMut::F32(&mut data[range]),
+            Block::Q8_0(data, scales) => {
+                CellsMut::Q8_0(&mut data[range], &mut scales[part(head, n_cell_scales(head_dim))])
+            }
         }
     }
+}
+
+/// Part `i` of what is cut into parts of `len`.
+fn part(i: usize, len: usize) -> Range<usize> {
+    i * len..(i + 1) * len
 }
 
 impl Cache {
@@ -61,26 +113,22 @@ impl Cache {
     }
 
     pub(super) fn grow(&mut self, n_blocks: usize) {
-        let len = self.shape.n_layers * self.shape.n_kv_heads * n_cell_elements(self.shape.head_dim);
+        let CacheShape { n_layers, n_kv_heads, head_dim } = self.shape;
+        let n_heads = n_layers * n_kv_heads;
+        let len = n_heads * n_cell_elements(head_dim);
         // Memory that is zero from the start is not touched before it is used.
         let block = || match self.kind {
             CacheType::F16 => Block::F16(vec![0; len]),
             CacheType::F32 => Block::F32(vec![0.0; len]),
+            CacheType::Q8_0 => Block::Q8_0(vec![0; len], vec![0; n_heads * n_cell_scales(head_dim)]),
         };
         self.blocks.resize_with(n_blocks.max(self.blocks.len()), block);
     }
 
     /// The keys and values of head `kv_head` of layer `layer` in block `block`.
     pub(super) fn cells(&self, layer: usize, kv_head: usize, block: usize) -> Cells<'_> {
-        self.blocks[block].cells(range(&self.shape, layer, kv_head))
+        self.blocks[block].cells(layer * self.shape.n_kv_heads + kv_head, self.shape.head_dim)
     }
-}
-
-/// Where in a block the cells of head `kv_head` of layer `layer` lie.
-fn range(shape: &CacheShape, layer: usize, kv_head: usize) -> Range<usize> {
-    let len = n_cell_elements(shape.head_dim);
-    let start = (layer * shape.n_kv_heads + kv_head) * len;
-    start..start + len
 }
 
 /// Writes the rows of a batch to the cache. Kept, so that a token allocates nothing.
@@ -145,7 +193,7 @@ impl Writer {
                         key.clear();
                         key.extend_from_slice(&from.keys.row(row)[columns.clone()]);
                         from.turn.apply(isa, row, key, spare);
-                        let mut cells = block.cells_mut(range(shape, from.layer, kv_head));
+                        let mut cells = block.cells_mut(from.layer * shape.n_kv_heads + kv_head, shape.head_dim);
                         cells.write(isa, pos, key, &from.values.row(row)[columns]);
                     }
                 }
@@ -154,5 +202,27 @@ impl Writer {
         for write in &mut self.writes {
             cache.blocks[write.index] = mem::replace(&mut write.block, Block::EMPTY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_the_size_that_its_type_says() {
+        let shape = CacheShape { n_layers: 3, n_kv_heads: 2, head_dim: 80 };
+        for kind in CacheType::ALL {
+            let mut cache = Cache::new(shape, kind);
+            cache.grow(1);
+            let n_bytes = match &cache.blocks[0] {
+                Block::F16(data) => size_of_val(&data[..]),
+                Block::F32(data) => size_of_val(&data[..]),
+                Block::Q8_0(data, scales) => size_of_val(&data[..]) + size_of_val(&scales[..]),
+            };
+            assert_eq!(kind.block_bytes(&shape), n_bytes, "{kind}");
+        }
+        let [_, f16, q8_0] = CacheType::ALL.map(|kind| kind.block_bytes(&shape));
+        assert!(q8_0 * 100 < f16 * 54, "{q8_0} beside {f16} bytes");
     }
 }

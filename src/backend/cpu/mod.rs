@@ -238,6 +238,7 @@ impl Backend for Cpu {
                 columns: out.range(),
                 head_dim: shape.head_dim,
                 first_pos: span.first_pos + tile.rows.start - span.rows.start,
+                window: shape.window,
                 scale: shape.scale,
             };
             let kv_head = out.range().start / out.range().len();

@@ -113,7 +113,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn open(args: &'a Args, output: &'a Output) -> anyhow::Result<Session<'a>> {
-        let files = args.model.open()?;
+        let files = args.model.open(output)?;
         let tokenizer = files.tokenizer()?;
         let template = if args.raw { None } else { files.template(&tokenizer)? };
         if template.is_none() && !args.raw {

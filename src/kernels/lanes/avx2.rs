@@ -4,9 +4,10 @@
 
 use super::{Lanes, Task, WIDTH};
 use std::arch::x86_64::{
-    __m256, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128, _mm256_add_ps,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128,
+    _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps,
+    _mm256_cvtps_ph, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 /// Private to this module and made by [`run`] alone, so whoever holds one runs on a machine that has AVX2.
@@ -38,6 +39,13 @@ impl Lanes for Avx2 {
     fn load_f16(x: &[u16; WIDTH]) -> Avx2 {
         // SAFETY: the features are there, and so are 32 bytes.
         let half = |x: &[u16]| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())) };
+        Avx2(half(&x[..8]), half(&x[8..]))
+    }
+
+    #[inline(always)]
+    fn load_i8(x: &[i8; WIDTH]) -> Avx2 {
+        // SAFETY: the features are there, and so are 8 bytes.
+        let half = |x: &[i8]| unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(x.as_ptr().cast()))) };
         Avx2(half(&x[..8]), half(&x[8..]))
     }
 

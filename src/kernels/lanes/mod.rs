@@ -7,6 +7,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use super::isa::{Isa, Level};
@@ -30,6 +32,11 @@ pub(super) trait Lanes: Copy {
     fn load(x: &[f32; WIDTH]) -> Self;
     /// From 16-bit floats.
     fn load_f16(x: &[u16; WIDTH]) -> Self;
+    /// From 8-bit integers.
+    #[inline(always)]
+    fn load_i8(x: &[i8; WIDTH]) -> Self {
+        Self::load(&x.map(f32::from))
+    }
     fn store(self, out: &mut [f32; WIDTH]);
     /// To the nearest 16-bit floats, ties to even.
     fn store_f16(self, out: &mut [u16; WIDTH]);
@@ -47,7 +54,8 @@ pub(super) trait Lanes: Copy {
     /// Asks for the cache line at `at` ahead of its use.
     fn prefetch<T>(at: &T);
 
-    /// 2 to the power of each lane, to 1e-7 of its value; 0 below -126.5, and no more than 2^127.
+    /// 2 to the power of each lane, to 1e-7 of its value; 0 below -126.5 and where a lane is not a number, and no more
+    /// than 2^127.
     #[inline(always)]
     fn exp2(self) -> Self {
         // A float this large has no fraction bits, so that adding it rounds; its lowest bits are then the integer.
@@ -106,6 +114,8 @@ pub(super) fn run<T: Task>(isa: Isa, task: T) -> T::Output {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512::run(task) },
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon | Level::Dotprod | Level::I8mm => task.run::<neon::Neon>(),
     }
 }
 
@@ -146,8 +156,10 @@ mod tests {
                 }
             }
         }
-        run(Isa::detect(), Both(&[f32::NEG_INFINITY; WIDTH], &mut powers, &mut halves));
-        assert_eq!(powers, [0.0; WIDTH]);
+        for nothing in [f32::NEG_INFINITY, f32::NAN] {
+            run(Isa::detect(), Both(&[nothing; WIDTH], &mut powers, &mut halves));
+            assert_eq!(powers, [0.0; WIDTH], "2^{nothing}");
+        }
         run(Isa::detect(), Both(&[0.0; WIDTH], &mut powers, &mut halves));
         assert_eq!(powers, [1.0; WIDTH]);
     }

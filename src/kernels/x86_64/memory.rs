@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "vector loads take pointers")]
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
-    _mm256_loadu_si256, _mm512_loadu_si512, _mm512_storeu_ps,
+    __m128, __m128i, __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
+    _mm_storeu_ps, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512, _mm512_storeu_ps,
 };
 
 #[inline]
@@ -40,6 +40,36 @@ pub(super) fn prefetch_after<B>(block: &B) {
     }
 }
 
+/// Asks for the cache lines of `bytes` in the second cache.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch_second(bytes: &[u8]) {
+    let start = bytes.as_ptr().cast::<i8>();
+    for line in (0..bytes.len()).step_by(64) {
+        _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(line));
+    }
+}
+
+/// Asks for the cache lines of `bytes`.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    }
+}
+
+/// The same, and a first time for what lies a page farther on: processors ignore what they cannot take note of, so that
+/// who goes through memory asks twice.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch_twice(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(4096).cast());
+    }
+}
+
 /// The four lanes of `x`.
 #[inline]
 #[target_feature(enable = "sse2")]
@@ -56,4 +86,12 @@ pub(super) fn floats(x: __m128) -> [f32; 4] {
 pub(super) fn store64(x: __m512, lanes: &mut [f32; 16]) {
     // SAFETY: `lanes` has room for the 64 bytes that are written.
     unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), x) }
+}
+
+/// Writes the eight lanes of `x`.
+#[inline]
+#[target_feature(enable = "avx")]
+pub(super) fn store32(x: __m256, lanes: &mut [f32; 8]) {
+    // SAFETY: `lanes` has room for the 32 bytes that are written.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), x) }
 }

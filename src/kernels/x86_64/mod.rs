@@ -25,6 +25,8 @@ pub(super) struct Scratch {
     panel: Option<Box<avx512::Panel>>,
     /// Unfinished results of panels for AVX-512.
     totals: Vec<[__m512; 2]>,
+    /// What many rows need for AVX2.
+    many: avx2::Many,
 }
 
 /// See [`super::product()`].

@@ -1,17 +1,36 @@
 //! Rows of activations as the kernels use them.
 
-use crate::kernels::block::{F16, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
-use crate::kernels::{Form, Rows};
+use crate::kernels::Rows;
+pub(super) use crate::kernels::kind::Block;
+use crate::kernels::kind::{sums_of_16, sums_of_32};
 use crate::tensor::Dtype;
-use bytemuck::Pod;
 
-/// A type of block, which constant matches on `DTYPE` choose the code for.
-pub(super) trait Block: Pod {
-    const DTYPE: Dtype;
-
-    /// The scale in the low half of the result and that of the minima, if any, in the high one, as f16.
-    fn scale_bits(&self) -> i32;
+/// Evaluates `$call` with `$block` as the type of the blocks of `$dtype`: a copy of the code for each type.
+macro_rules! with_block {
+    ($dtype:expr, $block:ident => $call:expr) => {{
+        use crate::kernels::block;
+        use crate::tensor::Dtype;
+        match $dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => unreachable!("plain floats have no blocks"),
+            Dtype::Q4_0 => with_block!(@ $block, Q4_0, $call),
+            Dtype::Q4_1 => with_block!(@ $block, Q4_1, $call),
+            Dtype::Q5_0 => with_block!(@ $block, Q5_0, $call),
+            Dtype::Q5_1 => with_block!(@ $block, Q5_1, $call),
+            Dtype::Q8_0 => with_block!(@ $block, Q8_0, $call),
+            Dtype::Q2_K => with_block!(@ $block, Q2_K, $call),
+            Dtype::Q3_K => with_block!(@ $block, Q3_K, $call),
+            Dtype::Q4_K => with_block!(@ $block, Q4_K, $call),
+            Dtype::Q5_K => with_block!(@ $block, Q5_K, $call),
+            Dtype::Q6_K => with_block!(@ $block, Q6_K, $call),
+        }
+    }};
+    (@ $block:ident, $type:ident, $call:expr) => {{
+        type $block = block::$type;
+        $call
+    }};
 }
+
+pub(super) use with_block;
 
 /// A row of quantized activations.
 #[derive(Clone, Copy)]
@@ -68,107 +87,10 @@ pub(super) fn prepare(dtype: Dtype, x: &Rows, sums: &mut Vec<[u8; 16]>) {
     }
 }
 
-/// The sums of 16 activations of row `row`, as i16.
-pub(super) fn sums_of_16<'a>(x: &Rows<'a>, row: usize) -> &'a [[u8; 2]] {
-    match x.form() {
-        Form::F32 => &[],
-        form => x.row(row)[form.layout(x.width()).sums..][..x.width() / 16 * 2].as_chunks().0,
-    }
-}
-
-/// The sums of 32 activations of the sums of 16.
-pub(super) fn sums_of_32(sums: &[[u8; 2]]) -> impl Iterator<Item = i16> {
-    sums.as_chunks().0.iter().map(|&[a, b]| i16::from_le_bytes(a) + i16::from_le_bytes(b))
-}
-
 fn four(word: [u8; 4]) -> [u8; 16] {
     bytemuck::cast([word; 4])
 }
 
 fn eight(sums: &[[u8; 2]; 8], factor: i16) -> [u8; 16] {
     bytemuck::cast(sums.map(|sum| (i16::from_le_bytes(sum) * factor).to_le_bytes()))
-}
-
-fn bits(d: F16, min: F16) -> i32 {
-    i32::from_le_bytes([d.0[0], d.0[1], min.0[0], min.0[1]])
-}
-
-impl Block for Q4_0 {
-    const DTYPE: Dtype = Dtype::Q4_0;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, F16([0; 2]))
-    }
-}
-
-impl Block for Q4_1 {
-    const DTYPE: Dtype = Dtype::Q4_1;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, self.m)
-    }
-}
-
-impl Block for Q5_0 {
-    const DTYPE: Dtype = Dtype::Q5_0;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, F16([0; 2]))
-    }
-}
-
-impl Block for Q5_1 {
-    const DTYPE: Dtype = Dtype::Q5_1;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, self.m)
-    }
-}
-
-impl Block for Q8_0 {
-    const DTYPE: Dtype = Dtype::Q8_0;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, F16([0; 2]))
-    }
-}
-
-impl Block for Q2_K {
-    const DTYPE: Dtype = Dtype::Q2_K;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, self.dmin)
-    }
-}
-
-impl Block for Q3_K {
-    const DTYPE: Dtype = Dtype::Q3_K;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, F16([0; 2]))
-    }
-}
-
-impl Block for Q4_K {
-    const DTYPE: Dtype = Dtype::Q4_K;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, self.dmin)
-    }
-}
-
-impl Block for Q5_K {
-    const DTYPE: Dtype = Dtype::Q5_K;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, self.dmin)
-    }
-}
-
-impl Block for Q6_K {
-    const DTYPE: Dtype = Dtype::Q6_K;
-
-    fn scale_bits(&self) -> i32 {
-        bits(self.d, F16([0; 2]))
-    }
 }

@@ -1,23 +1,14 @@
 //! What the kernels for few rows share: four outputs go side by side.
 
 use super::memory::floats;
-use super::operand::{Block, Operand};
-use crate::kernels::{Columns, Rows, Weights};
+use super::operand::Operand;
+pub(super) use crate::kernels::streams::{blocks_of, outputs_of_four, same_length};
+use crate::kernels::{Columns, Rows};
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
 /// Rows of activations that share a reading of the weights.
 pub(super) const ROWS: usize = 16;
-
-/// The outputs of step `i` of a range of `n`, one from each quarter; at the end those that remain, the last one repeated.
-pub(super) fn outputs_of_four(i: usize, n: usize) -> [usize; 4] {
-    let quarter = n / 4;
-    from_fn(|stream| if i / 4 < quarter { stream * quarter + i / 4 } else { (i + stream).min(n - 1) })
-}
-
-pub(super) fn blocks_of<'a, B: Block>(weights: &Weights<'a>, first: usize, outputs: [usize; 4]) -> [&'a [B]; 4] {
-    outputs.map(|output| bytemuck::cast_slice(weights.row(first + output)))
-}
 
 /// The rows from `first` on; beyond the last, that one again.
 pub(super) fn operands<'a>(x: &Rows<'a>, first: usize, sums: &'a [[u8; 16]]) -> [Operand<'a>; ROWS] {
@@ -40,13 +31,6 @@ pub(super) fn store<const M: usize>(
         }
     }
     M
-}
-
-/// The rows, which are equally long, cut so that the compiler sees it too, and their length.
-#[inline]
-pub(super) fn same_length<'a, B>(rows: &[&'a [B]; 4]) -> ([&'a [B]; 4], usize) {
-    let n = rows[0].len();
-    ([rows[0], &rows[1][..n], &rows[2][..n], &rows[3][..n]], n)
 }
 
 /// Part `i` of `N` activations of each row, and of its prepared sums two entries.

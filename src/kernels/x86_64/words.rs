@@ -1,7 +1,7 @@
 //! What products with many rows of activations need of them beside the quantized values.
 
-use super::operand::{sums_of_16, sums_of_32};
 use crate::kernels::Rows;
+use crate::kernels::kind::{sums_of_16, sums_of_32};
 use crate::tensor::Dtype;
 
 /// Words that follow the last one, so that a fixed number can be read from any.

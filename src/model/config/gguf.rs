@@ -56,6 +56,9 @@ impl Config {
                 base: keys.float("rope.freq_base")?.unwrap_or(10_000.0),
                 scaling: keys.rope_scaling()?,
             },
+            // llama.cpp reads no window for these architectures, and writes none: a mistral with one, converted, sees
+            // everything.
+            windows: Vec::new(),
         }
         .checked()
     }

@@ -1,6 +1,6 @@
 //! Reading a [`Config`] from the config.json beside safetensors.
 
-use super::{Config, RopeConfig, RopeScaling, yarn_magnitude};
+use super::{Config, MAX_LAYERS, RopeConfig, RopeScaling, yarn_magnitude};
 use crate::{
     backend::Pairing,
     model::{Architecture, ModelError},
@@ -23,10 +23,18 @@ struct File {
     rope_scaling: Option<RopeFields>,
     /// Where transformers 5 keeps the base and the scaling.
     rope_parameters: Option<RopeFields>,
+    #[serde(default = "usual_window")]
     sliding_window: Option<usize>,
-    /// Without it a sliding window counts (mistral); with it, only if it is true (qwen).
     use_sliding_window: Option<bool>,
+    max_window_layers: Option<usize>,
+    /// `sliding_attention` or `full_attention`, layer by layer.
+    layer_types: Option<Vec<String>>,
     hidden_act: Option<String>,
+}
+
+/// The window of a model that has one and does not say how wide; where there is none, files say `null`.
+fn usual_window() -> Option<usize> {
+    Some(4096)
 }
 
 #[derive(Deserialize)]
@@ -58,7 +66,6 @@ impl Config {
         if let Some(other) = file.hidden_act.as_deref().filter(|&name| name != "silu") {
             return Err(ModelError::Config(format!("the activation `{other}` is not supported, expected silu")));
         }
-        let window = file.sliding_window.filter(|_| file.use_sliding_window.unwrap_or(file.model_type == "mistral"));
         let rope = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
         let base = rope.and_then(|rope| rope.rope_theta).or(file.rope_theta).unwrap_or(10_000.0);
         Config {
@@ -72,9 +79,9 @@ impl Config {
             },
             d_model: file.hidden_size,
             d_ff: file.intermediate_size,
-            // Within its window a sliding attention sees what a full one sees; beyond it they differ.
-            n_ctx_train: window.map_or(file.max_position_embeddings, |n| n.min(file.max_position_embeddings)),
+            n_ctx_train: file.max_position_embeddings,
             norm_eps: file.rms_norm_eps,
+            windows: file.windows()?,
             rope: RopeConfig {
                 pairing: Pairing::Halves,
                 base,
@@ -85,6 +92,32 @@ impl Config {
             },
         }
         .checked()
+    }
+}
+
+impl File {
+    /// As the transformers library has it: mistral slides in every layer, qwen where it is asked for, llama never.
+    fn windows(&self) -> Result<Vec<Option<usize>>, ModelError> {
+        let layers = 0..self.num_hidden_layers.min(MAX_LAYERS);
+        let slides: Vec<bool> = match (self.model_type.as_str(), &self.layer_types) {
+            ("mistral", _) => layers.map(|_| true).collect(),
+            ("llama", _) => Vec::new(),
+            _ if !self.use_sliding_window.unwrap_or(false) => Vec::new(),
+            (_, Some(types)) => types.iter().map(|kind| slides(kind)).collect::<Result<_, _>>()?,
+            (_, None) => layers.map(|layer| layer >= self.max_window_layers.unwrap_or(28)).collect(),
+        };
+        Ok(slides.into_iter().map(|slides| self.sliding_window.filter(|_| slides)).collect())
+    }
+}
+
+/// Whether a layer of this type has a sliding window.
+fn slides(layer_type: &str) -> Result<bool, ModelError> {
+    match layer_type {
+        "sliding_attention" => Ok(true),
+        "full_attention" => Ok(false),
+        other => Err(ModelError::Config(format!(
+            "a layer of type `{other}` is not supported, expected full_attention or sliding_attention"
+        ))),
     }
 }
 

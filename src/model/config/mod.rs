@@ -29,6 +29,9 @@ pub struct Config {
     pub norm_eps: f32,
     /// How positions are encoded.
     pub rope: RopeConfig,
+    /// Of each layer, the positions that a token sees, its own included; `None` if all before it, as in layers beyond
+    /// the end of the list.
+    pub windows: Vec<Option<usize>>,
 }
 
 /// How positions are encoded.
@@ -83,13 +86,17 @@ pub enum RopeScaling {
     },
 }
 
+/// More layers than any model has.
+const MAX_LAYERS: usize = 1 << 12;
+
 impl Config {
-    /// Sizes that attention needs.
-    pub fn attention(&self) -> AttentionShape {
+    /// Sizes that attention needs in layer `layer`.
+    pub fn attention(&self, layer: usize) -> AttentionShape {
         AttentionShape {
             n_heads: self.n_heads,
             n_kv_heads: self.n_kv_heads,
             head_dim: self.head_dim,
+            window: self.windows.get(layer).copied().flatten(),
             scale: (self.head_dim as f32).sqrt().recip(),
         }
     }
@@ -99,21 +106,18 @@ impl Config {
         CacheShape { n_layers: self.n_layers, n_kv_heads: self.n_kv_heads, head_dim: self.head_dim }
     }
 
-    /// Bytes of the cache that a position takes with 16-bit floats.
-    pub fn cache_bytes_per_position(&self) -> u64 {
-        2 * 2 * (self.n_layers as u64) * (self.n_kv_heads as u64) * (self.head_dim as u64)
-    }
-
     /// Refuses numbers that no model has, before anything is computed from them.
     fn checked(self) -> Result<Config, ModelError> {
+        let narrowest = self.windows.iter().flatten().min();
         let sizes = [
-            ("layers", self.n_layers, 1 << 12),
+            ("layers", self.n_layers, MAX_LAYERS),
             ("heads", self.n_heads, 1 << 14),
             ("key and value heads", self.n_kv_heads, self.n_heads),
             ("elements of a head", self.head_dim, 1 << 14),
             ("width", self.d_model, 1 << 20),
             ("feed-forward width", self.d_ff, 1 << 24),
             ("context length", self.n_ctx_train, 1 << 30),
+            ("positions in a window", *narrowest.unwrap_or(&1), usize::MAX),
         ];
         for (what, value, most) in sizes {
             if value == 0 || value > most {

@@ -52,18 +52,18 @@ fn each_way_to_be_missing_has_its_error() {
         let cache = example(layout);
         assert_eq!(
             cache.refusal("o/x:big/a b.gguf@v2"),
-            "`o/x` is not in the cache `CACHE`\nhint: download it with `hf download o/x 'big/a b.gguf' --revision v2`"
+            "`o/x` is not in the cache `CACHE`\nhint: download it with `taper pull 'o/x:big/a b.gguf@v2'`"
         );
         assert_eq!(
             cache.refusal("o/r@v2"),
             "revision `v2` of `o/r` is not in the cache, which has main, refs/pr/1, v1\n\
-             hint: download it with `hf download o/r FILE --revision v2`"
+             hint: download it with `taper pull o/r@v2`"
         );
         assert_eq!(
             cache.refusal("o/r:q5_k_m"),
             "`o/r` in the cache has no GGUF file of quantization `Q5_K_M`; its GGUF files: \
              `big/r-Q8_0-00001-of-00002.gguf` (9 B), `r-Q4_K_M.gguf` (9 B)\n\
-             hint: download it with `hf download o/r --include '*Q5_K_M*'`"
+             hint: download it with `taper pull o/r:Q5_K_M`"
         );
         assert_eq!(
             cache.refusal("o/r@01234"),

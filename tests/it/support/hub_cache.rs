@@ -1,5 +1,7 @@
 //! A cache in a temporary folder, laid out as `huggingface_hub` does.
 
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 use std::{fs, path::PathBuf};
 use taper::hub::{Cache, HubError, HubReference, Reference, Resolved};
 use tempfile::TempDir;
@@ -52,17 +54,48 @@ impl HubCache {
         self.write(self.repo(repo).join("refs").join(name), commit)
     }
 
-    /// A file whose blob is named after its content.
+    /// A file whose blob is named after its content, as on the Hub: weights by SHA-256, the rest as in git.
     pub(crate) fn file(&self, repo: &str, commit: &str, name: &str, content: &str) -> &HubCache {
         let pointer = self.snapshot(repo, commit).join(name);
         if self.layout == Layout::Copies {
             return self.write(pointer, content);
         }
-        let blob = content.bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        let blob = format!("{blob:040x}");
+        let blob = blob_name(name, content);
         fs::create_dir_all(pointer.parent().unwrap()).unwrap();
         link(&format!("{}blobs/{blob}", "../".repeat(1 + name.split('/').count())), &pointer);
         self.write(self.repo(repo).join("blobs").join(blob), content)
+    }
+
+    /// A blob that no file links to, if it is given the name of none.
+    pub(crate) fn blob(&self, repo: &str, name: &str, content: &str) -> &HubCache {
+        self.write(self.repo(repo).join("blobs").join(name), content)
+    }
+
+    /// All that lies in the cache, sorted: folders with `/` at the end, links with `@`.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let (path, kind) = (entry.path(), entry.file_type().unwrap());
+                let name = path.strip_prefix(self.folder.path()).unwrap().to_string_lossy().replace('\\', "/");
+                found.push(
+                    name + if kind.is_dir() {
+                        "/"
+                    } else if kind.is_symlink() {
+                        "@"
+                    } else {
+                        ""
+                    },
+                );
+                if kind.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     pub(crate) fn cache(&self) -> Cache {
@@ -78,6 +111,15 @@ impl HubCache {
         let text = self.resolve(reference).expect_err(reference).to_string();
         text.replace(self.folder.path().to_str().unwrap(), "CACHE")
     }
+}
+
+/// What the Hub calls the content of a file.
+pub(crate) fn blob_name(name: &str, content: &str) -> String {
+    let hash = match name.ends_with(".gguf") || name.ends_with(".safetensors") {
+        true => Sha256::digest(content).to_vec(),
+        false => Sha1::digest(format!("blob {}\0{content}", content.len())).to_vec(),
+    };
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A reference to the Hub, whatever is on disk.

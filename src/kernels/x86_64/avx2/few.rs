@@ -2,9 +2,8 @@
 
 use super::superblocks::Superblock;
 use super::{blocks, dot, superblocks};
-use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
 use crate::kernels::x86_64::memory::{load16, load32, prefetch_after};
-use crate::kernels::x86_64::operand::{Block, Operand};
+use crate::kernels::x86_64::operand::{Block, Operand, with_block};
 use crate::kernels::x86_64::quad::{
     ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
 };
@@ -17,19 +16,7 @@ use std::arch::x86_64::*;
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn product<const VNNI: bool>(weights: &Weights, x: &Rows, out: Columns, sums: &[[u8; 16]]) {
-    match weights.dtype() {
-        Dtype::F32 | Dtype::F16 | Dtype::BF16 => unreachable!("plain floats have no blocks"),
-        Dtype::Q4_0 => all::<VNNI, Q4_0>(weights, x, out, sums),
-        Dtype::Q4_1 => all::<VNNI, Q4_1>(weights, x, out, sums),
-        Dtype::Q5_0 => all::<VNNI, Q5_0>(weights, x, out, sums),
-        Dtype::Q5_1 => all::<VNNI, Q5_1>(weights, x, out, sums),
-        Dtype::Q8_0 => all::<VNNI, Q8_0>(weights, x, out, sums),
-        Dtype::Q2_K => all::<VNNI, Q2_K>(weights, x, out, sums),
-        Dtype::Q3_K => all::<VNNI, Q3_K>(weights, x, out, sums),
-        Dtype::Q4_K => all::<VNNI, Q4_K>(weights, x, out, sums),
-        Dtype::Q5_K => all::<VNNI, Q5_K>(weights, x, out, sums),
-        Dtype::Q6_K => all::<VNNI, Q6_K>(weights, x, out, sums),
-    }
+    with_block!(weights.dtype(), B => all::<VNNI, B>(weights, x, out, sums));
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -1,6 +1,6 @@
 //! Products of plain floats.
 //!
-//! Sixteen sums for each output and row, as everywhere; tiles of four outputs and up to four rows.
+//! Sixteen sums for each output and row, as everywhere; tiles of four outputs and up to three rows.
 
 use crate::kernels::x86_64::floats::{
     BF16, Element, F16, F32, add_quarters, elements_of, padded, rows_of, split, tiles,
@@ -25,12 +25,12 @@ pub(super) fn product(weights: &Weights, x: &Rows, out: Columns) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
     let (first, n) = (out.range().start, out.range().len());
-    for (outputs, rows) in tiles(n, x.n_rows()) {
+    for (outputs, rows) in tiles(n, x.n_rows(), 3) {
         let w = elements_of::<E>(weights, first, outputs);
         match rows.len() {
             1 => store(&mut out, rows.start, outputs, tile::<E, 1>(&w, &rows_of(x, rows.start))),
             2 => store(&mut out, rows.start, outputs, tile::<E, 2>(&w, &rows_of(x, rows.start))),
-            _ => store(&mut out, rows.start, outputs, tile::<E, 4>(&w, &rows_of(x, rows.start))),
+            _ => store(&mut out, rows.start, outputs, tile::<E, 3>(&w, &rows_of(x, rows.start))),
         };
     }
 }
@@ -39,43 +39,60 @@ fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn tile<E: Element, const M: usize>(rows: &[&[E]; 4], x: &[&[[u8; 64]]; M]) -> [__m128; M] {
     let [w0, w1, w2, w3] = split(rows);
+    let (first, second) = (two_outputs([w0, w1], x), two_outputs([w2, w3], x));
     let mut totals = [_mm_setzero_ps(); M];
-    for (total, x) in totals.iter_mut().zip(x) {
-        let [a, b] = two_outputs([w0, w1], x);
-        let [c, d] = two_outputs([w2, w3], x);
-        *total = add_quarters([a, b, c, d]);
+    for (total, ([a, b], [c, d])) in totals.iter_mut().zip(first.into_iter().zip(second)) {
+        *total = add_quarters([quarter(a), quarter(b), quarter(c), quarter(d)]);
     }
     totals
 }
 
-/// Two outputs for a row of activations, with four lanes still to be added.
+/// Two outputs for `M` rows of activations, as the sums of the two halves of their lanes.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn two_outputs<E: Element>([(w0, t0), (w1, t1)]: [(&[[E; 16]], &[E]); 2], x: &[[u8; 64]]) -> [__m128; 2] {
-    let mut sums = [[_mm256_setzero_ps(); 2]; 2];
-    for ((w0, w1), x) in w0.iter().zip(w1).zip(x) {
+fn two_outputs<E: Element, const M: usize>(
+    [(w0, t0), (w1, t1)]: [(&[[E; 16]], &[E]); 2],
+    x: &[&[[u8; 64]]; M],
+) -> [[__m256; 2]; M] {
+    let mut sums = [[[_mm256_setzero_ps(); 2]; 2]; M];
+    let n = w0.len();
+    let mut whole = [&[[0; 64]; 0][..]; M];
+    for (whole, x) in whole.iter_mut().zip(x) {
+        *whole = &x[..n];
+    }
+    for (i, (w0, w1)) in w0.iter().zip(&w1[..n]).enumerate() {
         prefetch_after(w0);
         prefetch_after(w1);
-        sums = add_products([w0, w1], x, sums);
+        add_products([w0, w1], &whole, i, &mut sums);
     }
     if !t0.is_empty() {
-        sums = add_products([&padded(t0), &padded(t1)], &x[w0.len()], sums);
+        add_products([&padded(t0), &padded(t1)], x, n, &mut sums);
     }
-    let [[a0, a1], [b0, b1]] = sums;
-    [quarter(_mm256_add_ps(a0, a1)), quarter(_mm256_add_ps(b0, b1))]
+    let mut halves = [[_mm256_setzero_ps(); 2]; M];
+    for (halves, [[a0, a1], [b0, b1]]) in halves.iter_mut().zip(sums) {
+        *halves = [_mm256_add_ps(a0, a1), _mm256_add_ps(b0, b1)];
+    }
+    halves
 }
 
+/// Adds the products of sixteen weights of each of two outputs with part `i` of the activations.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn add_products<E: Element>(w: [&[E; 16]; 2], x: &[u8; 64], sums: [[__m256; 2]; 2]) -> [[__m256; 2]; 2] {
-    let [x0, x1]: &[[u8; 32]; 2] = cast_ref(x);
-    let (x0, x1) = (_mm256_castsi256_ps(load32(x0)), _mm256_castsi256_ps(load32(x1)));
-    let [[a0, a1], [b0, b1]] = [floats(w[0]), floats(w[1])];
-    let [[s0, s1], [t0, t1]] = sums;
-    [
-        [_mm256_fmadd_ps(a0, x0, s0), _mm256_fmadd_ps(a1, x1, s1)],
-        [_mm256_fmadd_ps(b0, x0, t0), _mm256_fmadd_ps(b1, x1, t1)],
-    ]
+fn add_products<E: Element, const M: usize>(
+    w: [&[E; 16]; 2],
+    x: &[&[[u8; 64]]; M],
+    i: usize,
+    sums: &mut [[[__m256; 2]; 2]; M],
+) {
+    let [a, b] = [floats(w[0]), floats(w[1])];
+    for (sums, x) in sums.iter_mut().zip(x) {
+        let x: &[[u8; 32]; 2] = cast_ref(&x[i]);
+        for half in 0..2 {
+            let x = _mm256_castsi256_ps(load32(&x[half]));
+            sums[0][half] = _mm256_fmadd_ps(a[half], x, sums[0][half]);
+            sums[1][half] = _mm256_fmadd_ps(b[half], x, sums[1][half]);
+        }
+    }
 }
 
 #[inline]

@@ -1,4 +1,5 @@
-//! Products with few rows of activations: each weight is unpacked in registers, once for up to two rows.
+//! Products with few rows of activations: each weight is unpacked in registers, once for up to two rows, or three where
+//! there are registers enough.
 //!
 //! Four outputs go side by side, one from each quarter of the range, so that memory is read in four long streams and the
 //! sums of the four fill a vector when they are added up.
@@ -47,7 +48,9 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]
             let mut rest = &operands[..n_rows];
             while let Some(one) = rest.first_chunk() {
                 let row = first_row + n_rows - rest.len();
-                let done = if let Some(x) = rest.first_chunk::<2>() {
+                let done = if let (Some(x), 32) = (rest.first_chunk::<3>(), B::DTYPE.block_len()) {
+                    store(&mut out, row, outputs, four::<B, 3>(&rows, x))
+                } else if let Some(x) = rest.first_chunk::<2>() {
                     store(&mut out, row, outputs, four::<B, 2>(&rows, x))
                 } else {
                     store(&mut out, row, outputs, four::<B, 1>(&rows, one))

@@ -25,11 +25,12 @@ pub(super) fn product(weights: &Weights, x: &Rows, out: Columns) {
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn all<E: Element>(weights: &Weights, x: &Rows, mut out: Columns) {
     let (first, n) = (out.range().start, out.range().len());
-    for (outputs, rows) in tiles(n, x.n_rows()) {
+    for (outputs, rows) in tiles(n, x.n_rows(), 4) {
         let w = elements_of::<E>(weights, first, outputs);
         match rows.len() {
             1 => store(&mut out, rows.start, outputs, tile::<E, 1>(&w, &rows_of(x, rows.start))),
             2 => store(&mut out, rows.start, outputs, tile::<E, 2>(&w, &rows_of(x, rows.start))),
+            3 => store(&mut out, rows.start, outputs, tile::<E, 3>(&w, &rows_of(x, rows.start))),
             _ => store(&mut out, rows.start, outputs, tile::<E, 4>(&w, &rows_of(x, rows.start))),
         };
     }

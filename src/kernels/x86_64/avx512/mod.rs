@@ -3,12 +3,15 @@
 //! Few rows: the weights of four outputs are unpacked in registers, multiplied with each row of activations, and the
 //! sums of the four transposed into one vector, which the scales of the blocks then join. Many rows: see `many`.
 
+mod ahead;
+mod columns;
 mod few;
 mod floats;
 mod many;
 mod pairs;
 mod panel;
 mod superblocks;
+mod tiles;
 
 use super::Scratch;
 use super::operand::prepare;
@@ -16,9 +19,9 @@ use crate::kernels::{Columns, Form, Rows, Weights};
 
 pub(super) use panel::Panel;
 
-/// From how many rows of activations on it pays to unpack panels. With blocks of 32, four rows are faster two by two.
+/// From how many rows of activations on it pays to unpack panels.
 const fn many(form: Form) -> usize {
-    if matches!(form, Form::Q8Block32) { 5 } else { 4 }
+    if matches!(form, Form::Q8Block32) { 4 } else { 3 }
 }
 
 /// See [`crate::kernels::product()`].

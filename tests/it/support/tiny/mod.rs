@@ -5,6 +5,7 @@
 //! everything that an implementation may assume by habit is set otherwise in at least one of them.
 
 mod fill;
+mod folder;
 mod vocabulary;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use fill::{Random, between, weights};
 use taper::tensor::Dtype;
 
 use super::gguf_writer::GgufBuilder;
+
+pub(crate) use folder::Windowed;
 
 const N_LAYERS: usize = 2;
 const D_MODEL: usize = 256;
@@ -275,5 +278,10 @@ fn write_tiny_models() {
     std::fs::create_dir_all(folder).expect("the folder can be made");
     for model in TinyModel::all() {
         std::fs::write(folder.join(format!("{model}.gguf")), model.gguf()).expect("the folder can be written");
+    }
+    for model in Windowed::ALL {
+        let folder = folder.join(format!("windowed-{}", model.name()));
+        std::fs::create_dir_all(&folder).expect("the folder can be made");
+        model.write(&folder);
     }
 }
