@@ -35,7 +35,7 @@ pub use machine::Machine;
 pub use measure::{Clock, Lab, Sample, Wall};
 pub use plan::{Plan, Test, Work};
 pub use plot::{PlotError, plot};
-pub use report::{Report, Section};
+pub use report::{Report, Section, threads};
 pub use row::{Row, Subject};
 pub use run::{BenchError, Ceilings, Loaded, Measured, Watch, run};
 pub use traffic::Traffic;

@@ -1,6 +1,6 @@
 //! Throughput against what varies, as a picture.
 
-use super::{Row, Test};
+use super::{Row, Test, threads};
 use plotters::{
     backend::SVGBackend,
     chart::{ChartBuilder, SeriesLabelPosition},
@@ -163,7 +163,7 @@ impl Axis {
         };
         match self {
             Axis::Threads => rest.to_string(),
-            _ => format!("{rest}, {} threads", test.n_threads),
+            _ => format!("{rest}, {}", threads(test.n_threads)),
         }
     }
 }

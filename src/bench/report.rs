@@ -105,7 +105,7 @@ impl Report {
     /// The notes, and a line for each test with samples that are unlike the others.
     pub fn all_notes(&self) -> Vec<String> {
         let outliers = self.rows.iter().filter(|row| !row.outliers.is_empty()).map(|row| {
-            let name = format!("{} with {} threads", row.test, row.n_threads);
+            let name = format!("{} with {}", row.test, threads(row.n_threads));
             let named = |&i: &usize| format!("{} of sample {}", rate(row.samples_ts[i]), i + 1);
             let list: Vec<String> = row.outliers.iter().map(named).collect();
             format!("{name}: unlike the other samples are {} tokens/s", list.join(", "))
@@ -116,6 +116,11 @@ impl Report {
 
 /// How to fill a cell; `None` if there is nothing to say.
 type Cell = dyn Fn(&Row) -> Option<String>;
+
+/// So many threads.
+pub fn threads(n: usize) -> String {
+    format!("{n} thread{}", if n == 1 { "" } else { "s" })
+}
 
 /// A large number for people, such as `1.24 G`.
 fn short(n: usize) -> String {

@@ -1,5 +1,6 @@
 //! Benchmarks: the same work as the engine does, verdicts that can be relied on, and reports as scripts read them.
 
+mod agreement;
 mod cli;
 mod fake;
 mod gate;

@@ -311,6 +311,7 @@ fn every_command_is_in_the_manual() {
         "PRUNE",
         "TOKENIZE",
         "PERPLEXITY",
+        "BENCH",
         "DOCTOR",
         "COMPLETIONS",
         "MAN",

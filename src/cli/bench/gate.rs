@@ -3,6 +3,7 @@
 use crate::bench::{
     Format, Grid, Plan, Report, Section, Subject,
     gate::{Baseline, Gate, Regression, Verdict},
+    threads,
 };
 use anyhow::Context;
 use std::{
@@ -15,10 +16,11 @@ use std::{
 /// What to compare with.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct GateArgs {
-    /// Keep the results as a baseline
+    /// Keep the results as a baseline; more samples (`-r 10`) make it a better one
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     save: Option<PathBuf>,
-    /// Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains
+    /// Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains. What the samples
+    /// cannot tell passes, with a note
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     baseline: Option<PathBuf>,
     /// Throughput that a test may lose
@@ -50,7 +52,7 @@ impl GateArgs {
         let mut notes: Vec<String> =
             report.rows.first().and_then(|row| gate.baseline().doubts(row)).into_iter().collect();
         for row in &report.rows {
-            let name = format!("{} with {} threads", row.test, row.n_threads);
+            let name = format!("{} with {}", row.test, threads(row.n_threads));
             let Some(comparison) = &row.baseline else {
                 notes.push(format!("{name} is not in the baseline"));
                 continue;
@@ -64,7 +66,7 @@ impl GateArgs {
         let slower = report.rows.iter().filter_map(|row| Some((row, row.baseline.as_ref()?)));
         let slower = slower.filter(|(_, comparison)| comparison.verdict == Verdict::Slower);
         let lines: Vec<String> = slower
-            .map(|(row, comparison)| format!("{} with {} threads {}", row.test, row.n_threads, comparison.loss()))
+            .map(|(row, comparison)| format!("{} with {} {}", row.test, threads(row.n_threads), comparison.loss()))
             .collect();
         match lines.is_empty() {
             true => Ok(()),

@@ -5,7 +5,7 @@ use crate::{
     bench::{
         Grid, Report, Section,
         kernels::{Bound, Case, Microscope, Speed, WEIGHT_BYTES, square},
-        numpy,
+        numpy, threads,
     },
     kernels::Isa,
     tensor::Dtype,
@@ -82,7 +82,7 @@ fn add(section: &mut Section, case: Case, speed: &Speed) {
 /// A square matrix product in numpy and here.
 fn squares(isa: Isa, n_threads: usize) -> anyhow::Result<Section> {
     let mut section = Section {
-        title: format!("{SQUARE} × {SQUARE} matrices multiplied on {n_threads} threads"),
+        title: format!("{SQUARE} × {SQUARE} matrices multiplied on {}", threads(n_threads)),
         table: Grid::new(&["engine", "weights", "GOP/s", "of numpy"]),
         ..Section::default()
     };

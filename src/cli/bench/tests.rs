@@ -6,7 +6,7 @@ use crate::{
     backend::Compute,
     bench::{
         Ceilings, Clock, Loaded, Machine, Plan, Report, Row, Subject, Test, Traffic, Wall, Watch, first_token,
-        gate::Gate, run, sha256, stats,
+        gate::Gate, run, sha256, stats, threads,
     },
     engine::{ModelFiles, OpenError},
     kernels::{Isa, Probe},
@@ -130,12 +130,14 @@ impl<'a> Tests<'a> {
     }
 }
 
+/// Shows which sample of which test is about to be taken.
 fn tell(progress: &ProgressBar, test: &Test, sample: usize) {
     match sample {
-        0 => progress.set_message(format!("{test}, {} threads, warm-up", test.n_threads)),
-        1 => progress.set_message(format!("{test}, {} threads", test.n_threads)),
-        _ => progress.inc(1),
+        0 => progress.set_message(format!("{test}, {}, warm-up", threads(test.n_threads))),
+        1 => progress.set_message(format!("{test}, {}", threads(test.n_threads))),
+        _ => {}
     }
+    progress.inc(u64::from(sample > 0));
 }
 
 fn subject(files: &ModelFiles, traffic: &Traffic) -> Subject {
