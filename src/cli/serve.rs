@@ -85,9 +85,9 @@ pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let progress = output.spinner("loading the model");
     let loaded = args.load(output)?;
     progress.finish_and_clear();
-    let name = loaded.name.clone();
     let (again, talk) = (args.clone(), output.clone());
-    let ready = |url: &str| output.note(&format!("`{name}` at {url}"));
+    // Where it is found is what scripts want to know; one that has closed its end does not.
+    let ready = |url: &str| drop(output.answer(&format!("{url}\n")));
     Ok(match serve(settings, loaded, Box::new(move || again.load(&talk)), ready)? {
         Ended::Drained => Exit::Done,
         Ended::CutOff(n) => {

@@ -17,6 +17,7 @@ mod kernels;
 mod layers;
 mod pull;
 mod reference;
+mod serve;
 mod support;
 mod template;
 mod tokenizer;
