@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
             [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a model over OpenAI''s API')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
             [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
@@ -99,6 +100,45 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Tell what would be fetched, and fetch nothing')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print events as they happen, a JSON object a line; the last of a model has its path')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: tell where in the cache the model is')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'taper;serve' {
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Address to listen on; any but this machine''s own needs --api-key-file')
+            [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on; 0 takes a free one')
+            [CompletionResult]::new('--unix-socket', '--unix-socket', [CompletionResultType]::ParameterName, 'Listen on a socket in the file system instead')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'Speak TLS, with these certificates')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'The key of the first certificate')
+            [CompletionResult]::new('--api-key-file', '--api-key-file', [CompletionResultType]::ParameterName, 'Ask for one of the keys in this file, a key a line')
+            [CompletionResult]::new('--admin-key-file', '--admin-key-file', [CompletionResultType]::ParameterName, 'Let those with a key of this file reload the model by `POST /admin/reload`')
+            [CompletionResult]::new('--allow-host', '--allow-host', [CompletionResultType]::ParameterName, 'A name beside localhost by which this server may be called (repeatable)')
+            [CompletionResult]::new('--cors', '--cors', [CompletionResultType]::ParameterName, 'An origin whose pages may use this server, `*` for all (repeatable)')
+            [CompletionResult]::new('--rate-limit', '--rate-limit', [CompletionResultType]::ParameterName, 'Requests a minute for each key')
+            [CompletionResult]::new('--parallel', '--parallel', [CompletionResultType]::ParameterName, 'Requests that are worked on at once')
+            [CompletionResult]::new('--queue', '--queue', [CompletionResultType]::ParameterName, 'Requests that may wait beside them')
+            [CompletionResult]::new('--kv-cache-bytes', '--kv-cache-bytes', [CompletionResultType]::ParameterName, 'Bytes that the keys and values of all requests may take; only what they need is taken')
+            [CompletionResult]::new('--max-body-bytes', '--max-body-bytes', [CompletionResultType]::ParameterName, 'Bytes of the body of a request at most')
+            [CompletionResult]::new('--max-connections', '--max-connections', [CompletionResultType]::ParameterName, 'Connections at once at most')
+            [CompletionResult]::new('--idle-seconds', '--idle-seconds', [CompletionResultType]::ParameterName, 'Seconds that a request may take to arrive and a connection to stay idle')
+            [CompletionResult]::new('--drain-seconds', '--drain-seconds', [CompletionResultType]::ParameterName, 'Seconds that requests under way may take when the server ends')
+            [CompletionResult]::new('--alias', '--alias', [CompletionResultType]::ParameterName, 'How clients call the model [default: as it was asked for]')
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
+            [CompletionResult]::new('--locked', '--locked', [CompletionResultType]::ParameterName, 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
+            [CompletionResult]::new('--ctx-size', '--ctx-size', [CompletionResultType]::ParameterName, 'The most tokens of prompt and answer together [default: what the model was trained for]')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads on the CPU [default: physical cores]')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda, cuda:N or metal')
+            [CompletionResult]::new('--cache-type', '--cache-type', [CompletionResultType]::ParameterName, 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to color what a terminal shows')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Let everybody on the network in without a key')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never open a socket: only what is on disk')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log what happens to stderr; twice for more')
@@ -223,8 +263,8 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the results')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the results')
             [CompletionResult]::new('--plot', '--plot', [CompletionResultType]::ParameterName, 'Draw throughput against depth, batch or threads, whichever has a list, as SVG')
-            [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Keep the results as a baseline')
-            [CompletionResult]::new('--baseline', '--baseline', [CompletionResultType]::ParameterName, 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains')
+            [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Keep the results as a baseline; more samples (`-r 10`) make it a better one')
+            [CompletionResult]::new('--baseline', '--baseline', [CompletionResultType]::ParameterName, 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains. What the samples cannot tell passes, with a note')
             [CompletionResult]::new('--max-regress', '--max-regress', [CompletionResultType]::ParameterName, 'Throughput that a test may lose')
             [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Seconds to take more samples while they cannot tell')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`')
@@ -278,6 +318,7 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
         'taper;help' {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Answer a prompt; without one on a terminal, chat')
             [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch models from the Hub into the cache')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a model over OpenAI''s API')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show what a model file says of itself')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the models in the cache')
             [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Remove models from the cache')
@@ -296,6 +337,9 @@ Register-ArgumentCompleter -Native -CommandName 'taper' -ScriptBlock {
             break
         }
         'taper;help;pull' {
+            break
+        }
+        'taper;help;serve' {
             break
         }
         'taper;help;show' {

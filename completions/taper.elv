@@ -29,6 +29,7 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --version 'Print version'
             cand run 'Answer a prompt; without one on a terminal, chat'
             cand pull 'Fetch models from the Hub into the cache'
+            cand serve 'Serve a model over OpenAI''s API'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
             cand rm 'Remove models from the cache'
@@ -94,6 +95,44 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand --dry-run 'Tell what would be fetched, and fetch nothing'
             cand --json 'Print events as they happen, a JSON object a line; the last of a model has its path'
             cand --offline 'Never open a socket: tell where in the cache the model is'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Log what happens to stderr; twice for more'
+            cand --verbose 'Log what happens to stderr; twice for more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'taper;serve'= {
+            cand --host 'Address to listen on; any but this machine''s own needs --api-key-file'
+            cand --port 'Port to listen on; 0 takes a free one'
+            cand --unix-socket 'Listen on a socket in the file system instead'
+            cand --tls-cert 'Speak TLS, with these certificates'
+            cand --tls-key 'The key of the first certificate'
+            cand --api-key-file 'Ask for one of the keys in this file, a key a line'
+            cand --admin-key-file 'Let those with a key of this file reload the model by `POST /admin/reload`'
+            cand --allow-host 'A name beside localhost by which this server may be called (repeatable)'
+            cand --cors 'An origin whose pages may use this server, `*` for all (repeatable)'
+            cand --rate-limit 'Requests a minute for each key'
+            cand --parallel 'Requests that are worked on at once'
+            cand --queue 'Requests that may wait beside them'
+            cand --kv-cache-bytes 'Bytes that the keys and values of all requests may take; only what they need is taken'
+            cand --max-body-bytes 'Bytes of the body of a request at most'
+            cand --max-connections 'Connections at once at most'
+            cand --idle-seconds 'Seconds that a request may take to arrive and a connection to stay idle'
+            cand --drain-seconds 'Seconds that requests under way may take when the server ends'
+            cand --alias 'How clients call the model [default: as it was asked for]'
+            cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --model 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
+            cand --locked 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB'
+            cand -c 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand --ctx-size 'The most tokens of prompt and answer together [default: what the model was trained for]'
+            cand -t 'Threads on the CPU [default: physical cores]'
+            cand --threads 'Threads on the CPU [default: physical cores]'
+            cand --device 'Where to compute: auto, cpu, cuda, cuda:N or metal'
+            cand --cache-type 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]'
+            cand --color 'Whether to color what a terminal shows'
+            cand --insecure 'Let everybody on the network in without a key'
+            cand --offline 'Never open a socket: only what is on disk'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Log what happens to stderr; twice for more'
@@ -210,8 +249,8 @@ set edit:completion:arg-completer[taper] = {|@words|
             cand -o 'How to write the results'
             cand --output 'How to write the results'
             cand --plot 'Draw throughput against depth, batch or threads, whichever has a list, as SVG'
-            cand --save 'Keep the results as a baseline'
-            cand --baseline 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains'
+            cand --save 'Keep the results as a baseline; more samples (`-r 10`) make it a better one'
+            cand --baseline 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains. What the samples cannot tell passes, with a note'
             cand --max-regress 'Throughput that a test may lose'
             cand --budget 'Seconds to take more samples while they cannot tell'
             cand -m 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`'
@@ -261,6 +300,7 @@ set edit:completion:arg-completer[taper] = {|@words|
         &'taper;help'= {
             cand run 'Answer a prompt; without one on a terminal, chat'
             cand pull 'Fetch models from the Hub into the cache'
+            cand serve 'Serve a model over OpenAI''s API'
             cand show 'Show what a model file says of itself'
             cand list 'List the models in the cache'
             cand rm 'Remove models from the cache'
@@ -277,6 +317,8 @@ set edit:completion:arg-completer[taper] = {|@words|
         &'taper;help;run'= {
         }
         &'taper;help;pull'= {
+        }
+        &'taper;help;serve'= {
         }
         &'taper;help;show'= {
         }

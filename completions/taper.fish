@@ -33,6 +33,7 @@ complete -c taper -n "__fish_taper_needs_command" -s h -l help -d 'Print help (s
 complete -c taper -n "__fish_taper_needs_command" -s V -l version -d 'Print version'
 complete -c taper -n "__fish_taper_needs_command" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
 complete -c taper -n "__fish_taper_needs_command" -f -a "pull" -d 'Fetch models from the Hub into the cache'
+complete -c taper -n "__fish_taper_needs_command" -f -a "serve" -d 'Serve a model over OpenAI\'s API'
 complete -c taper -n "__fish_taper_needs_command" -f -a "show" -d 'Show what a model file says of itself'
 complete -c taper -n "__fish_taper_needs_command" -f -a "list" -d 'List the models in the cache'
 complete -c taper -n "__fish_taper_needs_command" -f -a "rm" -d 'Remove models from the cache'
@@ -95,6 +96,38 @@ complete -c taper -n "__fish_taper_using_subcommand pull" -l offline -d 'Never o
 complete -c taper -n "__fish_taper_using_subcommand pull" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand pull" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c taper -n "__fish_taper_using_subcommand serve" -l host -d 'Address to listen on; any but this machine\'s own needs --api-key-file' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l unix-socket -d 'Listen on a socket in the file system instead' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -l tls-cert -d 'Speak TLS, with these certificates' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -l tls-key -d 'The key of the first certificate' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -l api-key-file -d 'Ask for one of the keys in this file, a key a line' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -l admin-key-file -d 'Let those with a key of this file reload the model by `POST /admin/reload`' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -l allow-host -d 'A name beside localhost by which this server may be called (repeatable)' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l cors -d 'An origin whose pages may use this server, `*` for all (repeatable)' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l rate-limit -d 'Requests a minute for each key' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l parallel -d 'Requests that are worked on at once' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l queue -d 'Requests that may wait beside them' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l kv-cache-bytes -d 'Bytes that the keys and values of all requests may take; only what they need is taken' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l max-body-bytes -d 'Bytes of the body of a request at most' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l max-connections -d 'Connections at once at most' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l idle-seconds -d 'Seconds that a request may take to arrive and a connection to stay idle' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l drain-seconds -d 'Seconds that requests under way may take when the server ends' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l alias -d 'How clients call the model [default: as it was asked for]' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
+complete -c taper -n "__fish_taper_using_subcommand serve" -s c -l ctx-size -d 'The most tokens of prompt and answer together [default: what the model was trained for]' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -s t -l threads -d 'Threads on the CPU [default: physical cores]' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l cache-type -d 'How the CPU stores keys and values: f16, f32 or q8_0, half as large as f16 [default: f16]' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a file'
+never\t'Never'"
+complete -c taper -n "__fish_taper_using_subcommand serve" -l insecure -d 'Let everybody on the network in without a key'
+complete -c taper -n "__fish_taper_using_subcommand serve" -l offline -d 'Never open a socket: only what is on disk'
+complete -c taper -n "__fish_taper_using_subcommand serve" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c taper -n "__fish_taper_using_subcommand serve" -s v -l verbose -d 'Log what happens to stderr; twice for more'
+complete -c taper -n "__fish_taper_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c taper -n "__fish_taper_using_subcommand show" -l color -d 'Whether to color what a terminal shows' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a file'
 never\t'Never'"
@@ -174,8 +207,8 @@ csv\t'Comma-separated values with a heading'
 json\t'A JSON array with an object for each test'
 jsonl\t'The same objects, each on a line of its own'"
 complete -c taper -n "__fish_taper_using_subcommand bench" -l plot -d 'Draw throughput against depth, batch or threads, whichever has a list, as SVG' -r -F
-complete -c taper -n "__fish_taper_using_subcommand bench" -l save -d 'Keep the results as a baseline' -r -F
-complete -c taper -n "__fish_taper_using_subcommand bench" -l baseline -d 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l save -d 'Keep the results as a baseline; more samples (`-r 10`) make it a better one' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l baseline -d 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains. What the samples cannot tell passes, with a note' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -l max-regress -d 'Throughput that a test may lose' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l budget -d 'Seconds to take more samples while they cannot tell' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
@@ -210,17 +243,18 @@ never\t'Never'"
 complete -c taper -n "__fish_taper_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand man" -s v -l verbose -d 'Log what happens to stderr; twice for more'
 complete -c taper -n "__fish_taper_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "pull" -d 'Fetch models from the Hub into the cache'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "list" -d 'List the models in the cache'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "rm" -d 'Remove models from the cache'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "verify" -d 'Hash the models in the cache again'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "prune" -d 'Delete what no model in the cache needs'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "bench" -d 'Measure how fast a model runs here'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "man" -d 'Print the manual page'
-complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "run" -d 'Answer a prompt; without one on a terminal, chat'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "pull" -d 'Fetch models from the Hub into the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "serve" -d 'Serve a model over OpenAI\'s API'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "show" -d 'Show what a model file says of itself'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "list" -d 'List the models in the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "rm" -d 'Remove models from the cache'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "verify" -d 'Hash the models in the cache again'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "prune" -d 'Delete what no model in the cache needs'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "tokenize" -d 'Turn text into token ids'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "perplexity" -d 'Measure how likely a model finds a text'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "bench" -d 'Measure how fast a model runs here'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "doctor" -d 'Report devices, instruction sets, threads, cache and versions'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "man" -d 'Print the manual page'
+complete -c taper -n "__fish_taper_using_subcommand help; and not __fish_seen_subcommand_from run pull serve show list rm verify prune tokenize perplexity bench doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

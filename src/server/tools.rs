@@ -146,18 +146,18 @@ impl CallParser {
             None if self.held.trim_start().starts_with('{') || self.held.trim().is_empty() => {}
             None => shown = std::mem::take(&mut self.held),
             Some(marker) => {
-                while let Some((before, call)) = self.next_call(marker) {
-                    shown.push_str(&before);
-                    calls.extend(call);
+                loop {
+                    let follows_call = self.n_calls > 0;
+                    let Some((before, found)) = self.next_call(marker) else { break };
+                    shown.push_str(beside_calls(&before, follows_call));
+                    calls.extend(found);
                 }
                 let n_kept =
                     self.held.find(marker).map_or_else(|| beginning(&self.held, marker), |at| self.held.len() - at);
                 let kept = self.held.split_off(self.held.len() - n_kept);
-                shown.push_str(&std::mem::replace(&mut self.held, kept));
+                let text = std::mem::replace(&mut self.held, kept);
+                shown.push_str(beside_calls(&text, self.n_calls > 0));
             }
-        }
-        if self.n_calls > 0 && shown.trim().is_empty() {
-            shown.clear();
         }
         (shown, calls)
     }
@@ -199,6 +199,11 @@ impl CallParser {
         };
         parts.unwrap_or_default().into_iter().map(call).collect()
     }
+}
+
+/// What of `text` is worth showing: line breaks between calls are not.
+fn beside_calls(text: &str, follows_call: bool) -> &str {
+    if follows_call && text.trim().is_empty() { "" } else { text }
 }
 
 /// Name and arguments of a call.
