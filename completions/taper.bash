@@ -131,7 +131,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__bench)
-            opts="-p -n -d -b -t -r -o -m -q -v -h --n-prompt --n-gen --n-depth --batch --threads --repetitions --output --plot --ceilings --save --baseline --max-regress --budget --kernels --model --offline --locked --device --cache-type --quiet --verbose --color --help"
+            opts="-p -n -d -b -t -r -o -m -q -v -h --n-prompt --n-gen --n-depth --batch --threads --repetitions --output --plot --ceilings --save --baseline --max-regress --budget --kernels --vs --python --vs-timeout --serve --concurrency --requests --rate --prompts --api-key-file --model --offline --locked --device --cache-type --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -210,6 +210,42 @@ _taper() {
                     return 0
                     ;;
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --python)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vs-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -211,6 +211,15 @@ complete -c taper -n "__fish_taper_using_subcommand bench" -l save -d 'Keep the 
 complete -c taper -n "__fish_taper_using_subcommand bench" -l baseline -d 'Compare with a baseline; exit 10 if a test is slower than allowed, beyond what chance explains. What the samples cannot tell passes, with a note' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -l max-regress -d 'Throughput that a test may lose' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l budget -d 'Seconds to take more samples while they cannot tell' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l vs -d 'Compare with `python`, `python=transformers` or `python=llama-cpp-python`, which do the same work, or with a server at a URL (repeatable)' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l python -d 'The Python that has the packages' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l vs-timeout -d 'Seconds that each of them may take' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l serve -d 'Ask a server with OpenAI\'s API from many sides at once, instead of measuring a model; without a URL our own, started for this' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l concurrency -d 'Clients at once' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l requests -d 'Requests of each level' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l rate -d 'Requests a second at random times, instead of clients that wait for their answers' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l prompts -d 'Prompts, one a line or as JSON lines [default: made-up texts of -p words]' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l api-key-file -d 'A file with the key of the server [default: OPENAI_API_KEY]' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -l device -d 'Where to compute: auto, cpu, cuda, cuda:N or metal' -r

@@ -8,17 +8,17 @@ use std::{
 };
 
 /// Some sixteen tokens in most vocabularies.
-const PROMPT: &str = "Write one sentence about the weather in the mountains in the early autumn.";
+pub const SHORT_PROMPT: &str = "Write one sentence about the weather in the mountains in the early autumn.";
 
-/// How long `exe`, this program, takes from its start to the first byte of an answer by `model`, with the other flags of
-/// `taper run` in `flags`. An answer that shows nothing, as a control token does, counts up to its end.
+/// How long `exe`, this program, takes from its start to the first byte of an answer by `model` to `prompt`, with the other
+/// flags of `taper run` in `flags`. An answer that shows nothing, as a control token does, counts up to its end.
 ///
 /// # Errors
 /// When the process cannot be started, or fails.
-pub fn first_token(exe: &Path, model: &str, flags: &[String]) -> io::Result<Duration> {
+pub fn first_token(exe: &Path, model: &str, prompt: &str, flags: &[String]) -> io::Result<Duration> {
     let mut command = Command::new(exe);
     command.args(["run", "--quiet", "--raw", "--temp", "0", "-n", "1", "--ignore-eos", "--model", model]).args(flags);
-    command.arg(PROMPT).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg("--").arg(prompt).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let start = Instant::now();
     let mut child = command.spawn()?;
     let mut stdout = child.stdout.take().expect("it was asked for above");

@@ -27,7 +27,7 @@ mod row;
 mod run;
 mod traffic;
 
-pub use first_token::first_token;
+pub use first_token::{SHORT_PROMPT, first_token};
 pub use format::Format;
 pub use grid::Grid;
 pub use hash::sha256;

@@ -5,6 +5,7 @@ use crate::{
     bench::{
         BenchError,
         gate::{GateError, Regression},
+        load::LoadError,
     },
     engine::{EngineError, GrammarError, OpenError},
     gguf::GgufError,
@@ -77,6 +78,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<Regression>() {
         return Some(Exit::Slower);
     }
+    let load = || error.downcast_ref::<LoadError>().map(of_load);
     let bench = || error.downcast_ref::<BenchError>().map(of_bench);
     let gate = || error.downcast_ref::<GateError>().and_then(of_gate);
     let open = error.downcast_ref::<OpenError>().map(of_open);
@@ -91,6 +93,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
     open.or_else(engine)
         .or_else(bench)
+        .or_else(load)
         .or_else(gate)
         .or_else(hub)
         .or_else(keep)
@@ -174,6 +177,14 @@ fn of_template(error: &TemplateError) -> Exit {
     match error {
         TemplateError::Raised(_) => Exit::Usage,
         _ => Exit::Damaged,
+    }
+}
+
+fn of_load(error: &LoadError) -> Exit {
+    match error {
+        LoadError::Url { .. } | LoadError::Plan(_) => Exit::Usage,
+        LoadError::Unreachable { .. } | LoadError::Refused { .. } => Exit::Network,
+        LoadError::Interrupted => Exit::Interrupted,
     }
 }
 

@@ -216,11 +216,11 @@ impl Engine {
         for job in self.running.drain(..) {
             self.model.truncate(job.sequence, 0);
         }
-        self.forget_prefixes();
+        self.forget();
     }
 
     /// Empties the cache of all that nobody works on.
-    pub(super) fn forget_prefixes(&mut self) {
+    pub fn forget(&mut self) {
         while self.prefixes.evict(self.model.as_mut()) {}
     }
 }

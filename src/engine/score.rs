@@ -15,7 +15,7 @@ impl Engine {
         if tokens.len() > self.n_ctx {
             return Err(EngineError::PromptTooLong { n_prompt: tokens.len(), n_ctx: self.n_ctx });
         }
-        self.forget_prefixes();
+        self.forget();
         let sequence = self.new_sequence();
         let mut logprobs = vec![None; tokens.len().min(1)];
         // Nothing follows the last token, so it is not computed.

@@ -50,6 +50,11 @@ impl Endpoint {
         Ok(Endpoint { base, model: None, api_key: None, timeout: Duration::from_secs(300) })
     }
 
+    /// The same with the key that it asks for.
+    pub fn with_key(self, api_key: Option<String>) -> Endpoint {
+        Endpoint { api_key, ..self }
+    }
+
     /// The address of a route.
     pub fn url(&self, route: Route) -> String {
         match route {

@@ -12,6 +12,7 @@ mod agreement;
 mod answer;
 mod error;
 mod folder;
+mod ours;
 mod outcome;
 mod process;
 mod side;
@@ -19,6 +20,7 @@ mod table;
 
 pub use agreement::{Agreement, NEAR_TIE_NATS};
 pub use error::SideError;
+pub use ours::{OursError, Setting, ours};
 pub use outcome::{Outcome, Ratios, Report};
 pub use side::Side;
 pub use table::{notes, table};

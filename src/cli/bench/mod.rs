@@ -2,7 +2,9 @@
 
 mod gate;
 mod kernels;
+mod load;
 mod tests;
+mod versus;
 
 use super::{
     args::ModelArgs,
@@ -56,6 +58,18 @@ pub(crate) struct Args {
     /// Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model
     #[arg(long, help_heading = "Tests")]
     kernels: bool,
+    /// Compare with `python`, `python=transformers` or `python=llama-cpp-python`, which do the same work, or with a server
+    /// at a URL (repeatable)
+    #[arg(long, value_name = "WHAT", value_parser = versus::Versus::from_str, help_heading = "Comparison")]
+    vs: Vec<versus::Versus>,
+    /// The Python that has the packages
+    #[arg(long, value_name = "PATH", default_value = "python3", help_heading = "Comparison")]
+    python: PathBuf,
+    /// Seconds that each of them may take
+    #[arg(long, value_name = "SECONDS", default_value = "900", help_heading = "Comparison")]
+    vs_timeout: u64,
+    #[command(flatten)]
+    load: load::LoadArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal
@@ -71,15 +85,22 @@ pub(crate) struct Args {
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     interrupt::listen();
     let mut report = Report { with_ceilings: args.ceilings, ..Report::default() };
-    let (measured, verdict) = match args.kernels {
-        true => (kernels::sections(&args.thread_counts(), output, &mut report), Ok(())),
-        false => {
-            let plan = args.plan()?;
-            let tests = tests::Tests::open(args, &plan, output)?;
-            let mut gate = args.gate.open(&plan, tests.subject())?;
-            let measured = tests.run(&mut gate, output, &mut report);
-            (measured, args.gate.close(gate, &mut report))
-        }
+    let elsewhere = args.kernels || args.load.serve.is_some();
+    let (measured, verdict) = if args.kernels {
+        (kernels::sections(&args.thread_counts(), output, &mut report), Ok(()))
+    } else if args.load.serve.is_some() {
+        (load::section(args, output, &mut report), Ok(()))
+    } else {
+        let plan = args.plan()?;
+        let tests = tests::Tests::open(args, &plan, output)?;
+        let mut gate = args.gate.open(&plan, tests.subject())?;
+        let measured = tests.run(&mut gate, output, &mut report).and_then(|exit| {
+            if exit == Exit::Done && !args.vs.is_empty() {
+                report.sections.extend(versus::sections(args, tests.files(), output)?);
+            }
+            Ok(if interrupt::asked() { Exit::Interrupted } else { exit })
+        });
+        (measured, args.gate.close(gate, &mut report))
     };
     if !report.is_empty() {
         output.answer(&args.output.render(&report).map_err(anyhow::Error::from_boxed)?)?;
@@ -89,7 +110,7 @@ pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
         output.note("interrupted: these are the results so far");
         return Ok(exit);
     }
-    if !args.kernels {
+    if !elsewhere {
         args.write(&report)?;
     }
     verdict?;
@@ -131,6 +152,11 @@ impl Args {
             return Err(UsageError(PlotError::NothingVaries.to_string()));
         }
         Ok(plan)
+    }
+
+    /// The first of a list that is more than nothing: what comparisons are made with.
+    fn first(&self, list: &[usize]) -> usize {
+        list.iter().copied().find(|&n| n > 0).unwrap_or(1)
     }
 
     /// Writes the files that are to be written.

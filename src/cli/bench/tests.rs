@@ -5,8 +5,8 @@ use crate::{
     TokenId,
     backend::Compute,
     bench::{
-        Ceilings, Clock, Loaded, Machine, Plan, Report, Row, Subject, Test, Traffic, Wall, Watch, first_token,
-        gate::Gate, run, sha256, stats, threads,
+        Ceilings, Clock, Loaded, Machine, Plan, Report, Row, SHORT_PROMPT, Subject, Test, Traffic, Wall, Watch,
+        first_token, gate::Gate, run, sha256, stats, threads,
     },
     engine::{ModelFiles, OpenError},
     kernels::{Isa, Probe},
@@ -43,6 +43,11 @@ impl<'a> Tests<'a> {
         let tokenizer = files.tokenizer().ok();
         let subject = subject(&files, &traffic);
         Ok(Tests { args, plan, files, traffic, tokenizer, subject })
+    }
+
+    /// The opened model.
+    pub(super) fn files(&self) -> &ModelFiles {
+        &self.files
     }
 
     /// The model, without its hash.
@@ -103,7 +108,8 @@ impl<'a> Tests<'a> {
             let mut flags = vec![format!("--threads={}", rows[0].n_threads), format!("--device={}", self.args.device)];
             flags.extend(self.args.cache_type.map(|kind| format!("--cache-type={kind}")));
             let exe = std::env::current_exe();
-            let times = exe.and_then(|exe| (0..N_FIRST_TOKENS).map(|_| first_token(&exe, &model, &flags)).collect());
+            let times = exe
+                .and_then(|exe| (0..N_FIRST_TOKENS).map(|_| first_token(&exe, &model, SHORT_PROMPT, &flags)).collect());
             match times.map(|times: Vec<_>| times.iter().map(|time| time.as_secs_f64() * 1e3).collect::<Vec<f64>>()) {
                 Ok(ms) => rows.iter_mut().for_each(|row| row.first_token_from_exec_ms = Some(stats::median(&ms))),
                 Err(error) => report.notes.push(format!("no time to the first token of a fresh process: {error}")),

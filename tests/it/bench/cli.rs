@@ -234,3 +234,54 @@ fn an_interruption_leaves_what_is_done() {
     assert_eq!(first["test"], "tg4");
     assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
 }
+
+/// The records of a comparison with a stand-in for Python, which does as the name of the model says.
+#[cfg(unix)]
+fn versus(name: &str) -> Vec<Value> {
+    let fixture = Fixture::new();
+    let model = fixture.path(&format!("{name}.gguf"));
+    fs::rename(fixture.path("tiny <&> model.gguf"), &model).unwrap();
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/python/fake_python.sh");
+    let mut taper = Command::cargo_bin("taper").unwrap();
+    taper.args(["bench", "-p", "100", "-n", "3", "-r", "2", "-t", "2", "-o", "json"]).arg("-m").arg(model);
+    taper.arg("--vs=python=llama-cpp-python").arg("--python").arg(python);
+    let output = taper.assert().code(0).get_output().clone();
+    serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_side_in_python_with_other_tokens_gets_no_speed_up() {
+    let records = versus("differs");
+    assert!(records[0]["median_ts"].is_f64());
+    let sides: Vec<&Value> = records.iter().filter(|record| record["vs"] == "python").collect();
+    assert_eq!(sides[0]["engine"], "taper");
+    assert!(sides[0]["prompt_tokens_per_sec"].as_f64().unwrap() > 0.0 && sides[0]["peak_rss_bytes"] != 0);
+    assert_eq!(sides.len(), 3);
+    for side in &sides[1..] {
+        assert_eq!((&side["agreement"]["verdict"], &side["ratios"]), (&"differ".into(), &Value::Null), "{side}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_side_in_python_that_crashes_says_why_and_the_rest_stands() {
+    let records = versus("crashes");
+    assert!(records[0]["median_ts"].is_f64());
+    let error = records.last().unwrap()["error"].as_str().unwrap();
+    assert!(error.contains("ValueError"), "{error}");
+}
+
+#[test]
+fn our_own_server_is_started_and_asked() {
+    let mut taper = Command::cargo_bin("taper").unwrap();
+    taper.args(["bench", "-m", "demo", "--serve", "--requests", "6", "--concurrency", "1,3", "-p", "5", "-n", "4"]);
+    let output =
+        taper.args(["-t", "2", "-o", "json"]).env_remove("OPENAI_API_KEY").assert().code(0).get_output().clone();
+    let levels: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(levels.iter().map(|level| &level["concurrency"]).collect::<Vec<_>>(), [1, 3]);
+    let mut taper = Command::cargo_bin("taper").unwrap();
+    taper.args(["bench", "--serve", "http://127.0.0.1:1/v1", "--requests", "1"]).assert().code(4);
+    let mut taper = Command::cargo_bin("taper").unwrap();
+    taper.args(["bench", "-m", "demo", "--vs", "python", "-n", "1", "-r", "1"]).assert().code(2);
+}
