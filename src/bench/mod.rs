@@ -1,8 +1,8 @@
 //! Measures how fast a model runs, and states all that it takes to repeat it.
 //!
-//! [`Plan`] is the list of tests; [`Lab`] carries one out and takes its time; [`run`] does so for all of them, with what
+//! [`Plan`] is the list of tests; [`Lab`] carries one out and takes its time; [`run()`] does so for all of them, with what
 //! the machine can do measured beside each sample; [`stats`] makes numbers of samples, [`Report`] prints them in five
-//! formats, [`plot`] as a picture. [`gate`] compares them with an earlier report, [`python`] with the same work in Python,
+//! formats, [`plot()`] as a picture. [`gate`] compares them with an earlier report, [`python`] with the same work in Python,
 //! and [`load`] asks a server from many sides at once.
 //!
 //! Nothing is allocated, formatted, drawn or read from the system while a sample is taken.

@@ -24,7 +24,7 @@ pub(crate) struct Attention {
     greatest: Vec<f32>,
     /// Of each query, the sum of the weights, in lanes.
     totals: Vec<Line>,
-    /// The keys (head_dim, [`BLOCK_LEN`]) and values ([`BLOCK_LEN`], padded head_dim) of each block of a step.
+    /// The keys (head_dim, `BLOCK_LEN`) and values (`BLOCK_LEN`, padded head_dim) of each block of a step.
     blocks: [Vec<Line>; STEP_BLOCKS],
     /// Where they are integers, their scales.
     scales: [Vec<Line>; STEP_BLOCKS],

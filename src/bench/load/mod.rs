@@ -1,6 +1,6 @@
 //! Servers under load: any that answers as OpenAI's does, over HTTP, in a stream.
 //!
-//! [`run`] sends the prompts of a [`Plan`] and measures what a client feels: the time to the first token, between tokens
+//! [`run()`] sends the prompts of a [`Plan`] and measures what a client feels: the time to the first token, between tokens
 //! and to the end. [`alone()`] measures a server with one request at a time, for a comparison with our own engine.
 //!
 //! Threads block, one for each request in flight: what is measured is the server, and a client that does nothing but wait
