@@ -3,7 +3,8 @@
 //! This page is the map. Data goes down, and imports go down only:
 //!
 //! ```text
-//! main → cli → { hub | bench · server → engine } → { model · sampling · text } → backend → { kernels · gguf } → tensor
+//! main → cli → { hub | bench · server → engine } → { model · sampling · text } → backend → { kernels · gguf }
+//!                                                                                         → { hash · tensor }
 //! ```
 //!
 //! Siblings in braces do not import each other; a test (`tests/it/layers.rs`) holds the crate to it. [`TokenId`] is the
@@ -26,6 +27,7 @@
 //! - [`backend`]: the operations of a layer on a device.
 //! - [`kernels`]: the arithmetic on GGML blocks.
 //! - [`gguf`]: the reader of model files. Their bytes come from strangers: what it hands out is checked.
+//! - [`hash`]: SHA-256, and git's way of SHA-1.
 //! - [`tensor`]: typed, shaped bytes that stay where they are, and which everything above passes around.
 
 pub mod backend;
@@ -33,6 +35,7 @@ pub mod bench;
 pub mod cli;
 pub mod engine;
 pub mod gguf;
+pub mod hash;
 pub mod hub;
 pub mod kernels;
 pub mod model;

@@ -45,9 +45,22 @@ impl Format {
 
 /// The tests and the records of the sections, as JSON objects.
 fn records(report: &Report) -> serde_json::Result<Vec<Value>> {
-    let rows = report.rows.iter().map(serde_json::to_value);
-    let others = report.sections.iter().flat_map(|section| &section.records);
-    rows.chain(others.map(|record| Ok(record.clone()))).collect()
+    let mut records = report.rows.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>()?;
+    for section in &report.sections {
+        for record in &section.records {
+            let mut whole = Map::new();
+            // What all have in common comes first, and what a record says itself counts.
+            let parts =
+                [serde_json::to_value(&report.origin)?, serde_json::to_value(&section.subject)?, record.clone()];
+            for part in parts {
+                if let Value::Object(fields) = part {
+                    whole.extend(fields);
+                }
+            }
+            records.push(Value::Object(whole));
+        }
+    }
+    Ok(records)
 }
 
 fn lines(report: &Report) -> serde_json::Result<Vec<String>> {
@@ -55,9 +68,8 @@ fn lines(report: &Report) -> serde_json::Result<Vec<String>> {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = head(report);
     if !report.rows.is_empty() {
-        text += &format!("{}\n{}\n\n", report.heading(), report.particulars().join("\n"));
         text += &report.table().to_text();
     }
     text += &notes(&report.all_notes(), "note: ");
@@ -70,9 +82,8 @@ fn text(report: &Report) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = head(report);
     if !report.rows.is_empty() {
-        text += &format!("{}\n{}\n\n", report.heading(), report.particulars().join("\n"));
         text += &report.table().to_markdown();
     }
     text += &notes(&report.all_notes(), "\n- ");
@@ -82,6 +93,13 @@ fn markdown(report: &Report) -> String {
         text += &notes(&section.notes, "\n- ");
     }
     text
+}
+
+/// What was measured and on what, and a blank line where tests follow.
+fn head(report: &Report) -> String {
+    let lines = [vec![report.heading()], report.particulars()].concat();
+    let text: String = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect();
+    if report.rows.is_empty() { text } else { text + "\n" }
 }
 
 fn notes(notes: &[String], mark: &str) -> String {
@@ -121,7 +139,8 @@ mod tests {
         let mut table = Grid::new(&["engine", "t/s"]);
         table.push(vec!["a, \"b\"".into(), "1".into()]);
         let records = vec![json!({"engine": "a, \"b\"", "n": 1}), json!({"engine": null, "list": [1, 2]})];
-        let section = Section { title: "Others".into(), table, records, notes: vec!["so it is".into()] };
+        let section =
+            Section { title: "Others".into(), table, records, notes: vec!["so it is".into()], ..Section::default() };
         Report { sections: vec![section], ..Report::default() }
     }
 

@@ -21,12 +21,18 @@ impl Grid {
 
     /// As text with columns two spaces apart, a line for each row.
     pub fn to_text(&self) -> String {
+        if self.header.is_empty() {
+            return String::new();
+        }
         let widths = self.widths();
         self.lines().map(|line| aligned(line, &widths, "  ").trim_end().to_string() + "\n").collect()
     }
 
     /// As a table of GitHub's Markdown.
     pub fn to_markdown(&self) -> String {
+        if self.header.is_empty() {
+            return String::new();
+        }
         let escaped = |row: &Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
         let grid = Grid { header: escaped(&self.header), rows: self.rows.iter().map(escaped).collect() };
         let widths: Vec<usize> = grid.widths().iter().map(|width| width.max(&3)).copied().collect();

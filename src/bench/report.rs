@@ -1,10 +1,12 @@
 //! What a benchmark reports: its tests, and sections that other measurements add.
 
-use super::{Grid, Row, stats};
+use super::{Grid, Origin, Row, Subject, stats};
 
 /// All results of a benchmark.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// What made it; for the heading where there are no tests, and for the records of the sections.
+    pub origin: Option<Origin>,
     /// The tests.
     pub rows: Vec<Row>,
     /// What else was measured, such as other engines on the same model.
@@ -20,6 +22,8 @@ pub struct Report {
 pub struct Section {
     /// What they are.
     pub title: String,
+    /// The model here that they are of, if any.
+    pub subject: Option<Subject>,
     /// For people.
     pub table: Grid,
     /// For programs: objects that follow those of the tests.
@@ -36,20 +40,19 @@ impl Report {
 
     /// One line on what was measured and on what.
     pub fn heading(&self) -> String {
-        let Some(row) = self.rows.first() else { return String::new() };
-        let subject = &row.subject;
-        let commit = row.build_commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
-        let sha256 = subject.model_sha256.as_ref().map(|hash| format!(", sha256 {hash}")).unwrap_or_default();
+        let Some(row) = self.rows.first() else {
+            let Some(origin) = &self.origin else { return String::new() };
+            let subject = self.sections.iter().find_map(|section| section.subject.as_ref());
+            let model = subject.map(|subject| format!("{}; ", subject.describe())).unwrap_or_default();
+            return format!("{model}{}; {}", origin.machine.cpu_info, origin.program());
+        };
         format!(
-            "{}: {}, {}B, {} parameters{sha256}; {} {} on {}; taper {}{commit}",
-            subject.model_filename,
-            subject.model_type,
-            short(subject.model_size),
-            short(subject.model_n_params),
+            "{}; {} {} on {}; {}",
+            row.subject.describe(),
             row.device,
             row.isa.unwrap_or_default(),
-            row.machine.cpu_info,
-            row.version,
+            row.origin.machine.cpu_info,
+            row.origin.program(),
         )
     }
 
@@ -111,6 +114,20 @@ impl Report {
             format!("{name}: unlike the other samples are {} tokens/s", list.join(", "))
         });
         self.notes.iter().cloned().chain(outliers).collect()
+    }
+}
+
+impl Subject {
+    /// In a few words, with its hash.
+    pub fn describe(&self) -> String {
+        let sha256 = self.model_sha256.as_ref().map(|hash| format!(", sha256 {hash}")).unwrap_or_default();
+        format!(
+            "{}: {}, {}B, {} parameters{sha256}",
+            self.model_filename,
+            self.model_type,
+            short(self.model_size),
+            short(self.model_n_params),
+        )
     }
 }
 

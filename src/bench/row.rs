@@ -1,6 +1,7 @@
 //! A test as reports have it: one flat record with all that it takes to repeat it.
 
-use super::{Machine, Measured, Test, Traffic, Work, gate::Comparison, stats};
+use super::{Measured, Origin, Test, Traffic, Work, gate::Comparison, stats};
+use crate::backend::CacheType;
 use serde::Serialize;
 
 /// Confidence of the intervals in reports.
@@ -24,19 +25,19 @@ pub struct Subject {
 /// One test. Where llama-bench has the same thing the name is llama-bench's.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The commit that this binary was built from, where the build said.
-    pub build_commit: Option<&'static str>,
-    /// The version of taper.
-    pub version: &'static str,
-    /// The machine.
+    /// What measured it.
     #[serde(flatten)]
-    pub machine: Machine,
+    pub origin: Origin,
     /// What computed: `CPU`, `CUDA`, `Metal`.
     pub backends: String,
     /// The device.
     pub device: String,
     /// The instruction set that the kernels used.
     pub isa: Option<&'static str>,
+    /// How keys are stored.
+    pub type_k: String,
+    /// How values are stored.
+    pub type_v: String,
     /// The model.
     #[serde(flatten)]
     pub subject: Subject,
@@ -103,7 +104,7 @@ pub struct Row {
 
 impl Row {
     /// The record of what was measured.
-    pub fn new(measured: &Measured, traffic: &Traffic, machine: &Machine, subject: &Subject) -> Row {
+    pub fn new(measured: &Measured, traffic: &Traffic, origin: &Origin, subject: &Subject) -> Row {
         let test = measured.test;
         let speeds = speeds(measured);
         let seconds: Vec<f64> = measured.samples.iter().map(|sample| sample.forward.as_secs_f64()).collect();
@@ -118,13 +119,16 @@ impl Row {
         let int8: Vec<f64> = measured.ceilings.iter().map(|ceilings| ceilings.int8_operations_per_sec).collect();
         let n_sampled = (test.n_tokens() * measured.samples.len()) as f64;
         let sampling: f64 = measured.samples.iter().map(|sample| sample.sampling.as_secs_f64()).sum();
+        // Other devices store floats.
+        let on_cpu = measured.device.device == "cpu";
+        let cache_type = if on_cpu { traffic.cache_type() } else { CacheType::F32 }.to_string();
         Row {
-            build_commit: option_env!("GIT_COMMIT"),
-            version: env!("CARGO_PKG_VERSION"),
-            machine: machine.clone(),
+            origin: origin.clone(),
             backends: backend(&measured.device.device),
             device: measured.device.device.clone(),
             isa: measured.device.isa,
+            type_k: cache_type.clone(),
+            type_v: cache_type,
             subject: subject.clone(),
             test: test.to_string(),
             n_prompt,

@@ -58,6 +58,11 @@ impl Traffic {
         self.config.n_ctx_train
     }
 
+    /// How keys and values are stored.
+    pub fn cache_type(&self) -> CacheType {
+        self.cache_type
+    }
+
     /// Numbers that the model has learned.
     pub fn n_params(&self) -> usize {
         self.n_params

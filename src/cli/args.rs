@@ -10,6 +10,7 @@ use crate::{
 use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -86,6 +87,14 @@ impl ModelArgs {
     /// Finds the model, fetches it if need be, and reads its headers.
     pub(crate) fn open(&self, output: &Output) -> anyhow::Result<ModelFiles> {
         open(&self.model, self.locked.as_deref(), self.offline, output)
+    }
+
+    /// The flags that ask for the same model.
+    pub(crate) fn flags(&self) -> Vec<OsString> {
+        let mut flags = vec![format!("--model={}", self.model).into()];
+        flags.extend(self.offline.then(|| "--offline".into()));
+        flags.extend(self.locked.iter().flat_map(|file| ["--locked".into(), file.into()]));
+        flags
     }
 }
 

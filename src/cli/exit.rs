@@ -6,6 +6,7 @@ use crate::{
         BenchError,
         gate::{GateError, Regression},
         load::LoadError,
+        python::{HereError, SideError},
     },
     engine::{EngineError, GrammarError, OpenError},
     gguf::GgufError,
@@ -78,6 +79,10 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<Regression>() {
         return Some(Exit::Slower);
     }
+    if matches!(error.downcast_ref(), Some(SideError::Interrupted)) {
+        return Some(Exit::Interrupted);
+    }
+    let here = || error.downcast_ref::<HereError>().and_then(of_here);
     let load = || error.downcast_ref::<LoadError>().map(of_load);
     let bench = || error.downcast_ref::<BenchError>().map(of_bench);
     let gate = || error.downcast_ref::<GateError>().and_then(of_gate);
@@ -92,6 +97,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let text = || error.is::<TextError>().then_some(Exit::Damaged);
     let io = || error.downcast_ref::<io::Error>().and_then(of_io);
     open.or_else(engine)
+        .or_else(here)
         .or_else(bench)
         .or_else(load)
         .or_else(gate)
@@ -183,8 +189,19 @@ fn of_template(error: &TemplateError) -> Exit {
 fn of_load(error: &LoadError) -> Exit {
     match error {
         LoadError::Url { .. } | LoadError::Plan(_) => Exit::Usage,
-        LoadError::Unreachable { .. } | LoadError::Refused { .. } => Exit::Network,
+        LoadError::Unreachable { .. } | LoadError::Refused { .. } | LoadError::Failing { .. } => Exit::Network,
+        LoadError::Denied { .. } => Exit::Denied,
         LoadError::Interrupted => Exit::Interrupted,
+    }
+}
+
+fn of_here(error: &HereError) -> Option<Exit> {
+    match error {
+        HereError::Job(_) => Some(Exit::Usage),
+        HereError::Open(error) => Some(of_open(error)),
+        HereError::Engine(error) => Some(of_engine(error)),
+        // A closed pipe has its own way out.
+        HereError::Io(_) => None,
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod cache;
 mod error;
-mod hash;
 mod keep;
 mod list;
 mod location;
@@ -17,7 +16,6 @@ mod select;
 
 pub use cache::{Cache, Resolved};
 pub use error::{HubError, shell_word};
-pub use hash::{Algorithm, Hashed};
 pub use keep::{Check, Deletion, Item, ItemKind, KeepError, Kept, Prune, State, Target};
 pub use list::{CachedChoice, CachedModel, CachedRevision, Listing};
 pub use name::quantization;

@@ -5,3 +5,4 @@ mod cli;
 mod fake;
 mod gate;
 mod lab;
+mod servers;

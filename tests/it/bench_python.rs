@@ -3,6 +3,7 @@
 
 use crate::support::tiny::{Architecture, TinyModel, Types};
 use std::{
+    ffi::OsString,
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
@@ -10,7 +11,9 @@ use std::{
 };
 use taper::{
     backend::{Compute, DeviceChoice},
-    bench::python::{Agreement, Job, Ours, Outcome, Report, Side, SideError, measure, notes, table},
+    bench::python::{
+        self, Agreement, Job, N_STARTS, Ours, Outcome, Report, Setting, Side, SideError, measure, notes, table,
+    },
     engine::{ModelFiles, Request, TokenLogprobs},
     sampling::{Logprob, SamplingParams},
 };
@@ -36,10 +39,14 @@ fn ours() -> Ours {
     Ours {
         precision: "Q4_K_M".into(),
         threads: 2,
-        version: "0.1.0".into(),
+        isa: None,
         prompt_tokens_per_sec: 900.0,
+        prompt_samples_ts: vec![900.0],
         generation_tokens_per_sec: Some(12.0),
+        generation_samples_ts: vec![12.0],
+        load_ms: 0.0,
         first_token_from_exec_ms: 0.001,
+        first_token_samples_ms: vec![0.001],
         peak_rss_bytes: Some(100),
         installed_bytes: 1000,
         tokens: vec![TokenLogprobs { chosen, top: vec![chosen, second] }; 3],
@@ -69,7 +76,9 @@ fn a_side_with_our_tokens_gets_ratios_of_medians() {
     let ratios = report.ratios.unwrap();
     assert_eq!((ratios.prompt, ratios.generation), (3.0, Some(2.0)));
     assert_eq!((ratios.memory, ratios.installed), (Some(2.0), 3.0));
-    assert!(ratios.first_token > 1.0 && report.first_token_from_exec_ms >= report.import_ms + report.load_ms);
+    // Processes that only start are measured beside the one that does it all.
+    assert!(ratios.first_token > 1.0 && report.first_token_samples_ms.len() == N_STARTS);
+    assert!(report.first_token_samples_ms[0] >= report.import_ms + report.load_ms);
 }
 
 #[cfg(unix)]
@@ -210,32 +219,92 @@ fn the_scripts_run_in_a_python_without_packages_and_name_them() {
 }
 
 /// What this program does with a job, untuned: a build for tests is slow.
-fn measured_here(job: &Job, n_gen: usize) -> Ours {
-    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(job.threads), cache_type: None };
-    let start = Instant::now();
+fn measured_here(job: &Job, n_gen: usize) -> Result<Ours, SideError> {
+    let mut model = OsString::from("--model=");
+    model.push(&job.model);
+    let arguments = ["bench".into(), "--side".into(), model, format!("--threads={}", job.threads).into()];
+    let exe = Path::new(env!("CARGO_BIN_EXE_taper"));
+    python::ours(job, &Setting { exe, arguments: &arguments, precision: "int8".into(), n_gen }, &|| false)
+}
+
+fn tiny_job(folder: &Path) -> Job {
+    let model = folder.join("tiny.gguf");
+    std::fs::write(&model, TinyModel::new(Architecture::Llama, Types::Q4KM).gguf()).unwrap();
+    Job { prompt: (20..84).collect(), model, ..job("") }
+}
+
+#[test]
+fn our_own_side_is_measured_in_fresh_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = tiny_job(folder.path());
+    let ours = measured_here(&job, 12).unwrap();
+    assert_eq!((ours.tokens.len(), ours.tokens[0].top.len(), ours.threads), (12, 20, 2));
+    assert_eq!((ours.prompt_samples_ts.len(), ours.generation_samples_ts.len()), (2, 2));
+    assert_eq!(ours.first_token_samples_ms.len(), N_STARTS);
+    assert!(ours.load_ms > 0.0 && ours.first_token_samples_ms[0] > ours.load_ms);
+    // The same tokens as the engine has in this process.
     let files = ModelFiles::open(&job.model).unwrap();
-    let mut engine = files.load(compute, Some(job.prompt.len() + n_gen), files.tokenizer().unwrap()).unwrap();
-    let request = Request {
-        prompt: job.prompt.clone(),
-        max_tokens: Some(n_gen),
-        sampling: SamplingParams { temperature: 0.0, ..SamplingParams::default() },
-        n_logprobs: Some(20),
-        ignore_end: true,
-        ..Request::default()
+    let compute = Compute { device: DeviceChoice::Cpu, n_threads: Some(1), cache_type: None };
+    let mut engine = files.load(compute, Some(128), files.tokenizer().unwrap()).unwrap();
+    let sampling = SamplingParams { temperature: 0.0, ..SamplingParams::default() };
+    let request =
+        Request { prompt: job.prompt, max_tokens: Some(12), sampling, ignore_end: true, ..Request::default() };
+    let tokens: Vec<_> = ours.tokens.iter().map(|step| step.chosen.token).collect();
+    assert_eq!(engine.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().tokens, tokens);
+}
+
+/// The peak of this process, which has had far more memory than the other needs, is not that of the other.
+#[cfg(target_os = "linux")]
+#[test]
+fn our_peak_is_that_of_a_fresh_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = tiny_job(folder.path());
+    let memory = vec![1u8; 400 << 20];
+    let peak = measured_here(&job, 2).unwrap().peak_rss_bytes.unwrap();
+    assert!(memory.iter().any(|&byte| byte == 1) && (1 << 20..200 << 20).contains(&peak), "{peak}");
+}
+
+#[test]
+fn our_own_side_can_be_interrupted_and_says_what_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = Job { repetitions: 4096, ..tiny_job(folder.path()) };
+    let start = Instant::now();
+    let setting = |arguments| Setting {
+        exe: Path::new(env!("CARGO_BIN_EXE_taper")),
+        arguments,
+        precision: String::new(),
+        n_gen: 64,
     };
-    let completion = engine.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
-    let timings = completion.timings;
-    Ours {
-        precision: "int8 activations".into(),
-        threads: job.threads,
-        version: env!("CARGO_PKG_VERSION").into(),
-        prompt_tokens_per_sec: job.prompt.len() as f64 / timings.first_token.as_secs_f64(),
-        generation_tokens_per_sec: Some((n_gen - 1) as f64 / timings.generation.as_secs_f64()),
-        first_token_from_exec_ms: start.elapsed().as_secs_f64() * 1e3,
-        peak_rss_bytes: None,
-        installed_bytes: 10_000_000,
-        tokens: completion.logprobs,
-    }
+    let mut model = OsString::from("--model=");
+    model.push(&endless.model);
+    let arguments = ["bench".into(), "--side".into(), model];
+    let cancelled = || start.elapsed() > Duration::from_millis(300);
+    assert!(matches!(python::ours(&endless, &setting(&arguments), &cancelled), Err(SideError::Interrupted)));
+    let nothing = ["bench".into(), "--side".into(), OsString::from("--model=/none/model.gguf")];
+    let error = python::ours(&endless, &setting(&nothing), &|| false).unwrap_err().to_string();
+    assert!(error.contains("exit status: 3") && error.contains("/none/model.gguf"), "{error}");
+}
+
+/// What takes its time after the first token must not be counted before it.
+#[test]
+fn the_first_token_of_a_script_waits_for_nothing_but_the_model() {
+    let script = concat!(
+        include_str!("../../src/bench/python/side.py"),
+        "\nJOB = dict(prompt=[1], n_cold=1, n_gen=1, repetitions=1, expected=[], purpose='measure')",
+        "\nclass Engine:\n    def reset(self): pass\n    def feed(self, ids): pass\n    def best(self): return 1",
+        "\njudged = lambda *arguments: []",
+        "\nrun(Engine(), JOB, lambda: answer('facts') or {})",
+        "\nJOB['purpose'] = 'start'",
+        "\nrun(Engine(), JOB, lambda: answer('facts') or {})\n",
+    );
+    let Ok(output) = Command::new("python3").args(["-c", script]).output() else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<&str> = text.lines().filter_map(|line| line.split('"').nth(3)).collect();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(events, ["first_token", "facts", "result", "first_token", "started"], "{text} {complaint}");
 }
 
 /// TAPER_TEST_PYTHON names an interpreter with the packages, TAPER_TEST_MODEL perhaps another model than a tiny one.
@@ -246,12 +315,10 @@ fn the_real_packages_generate_our_tokens() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let tiny = folder.path().join("tiny.gguf");
-    std::fs::write(&tiny, TinyModel::new(Architecture::Llama, Types::Q4KM).gguf()).unwrap();
-    let model = std::env::var_os("TAPER_TEST_MODEL").map_or(tiny, PathBuf::from);
-    let job =
-        Job { python: python.into(), prompt: (20..84).collect(), model, timeout: Duration::from_secs(600), ..job("") };
-    let ours = measured_here(&job, 32);
+    let tiny = tiny_job(folder.path());
+    let model = std::env::var_os("TAPER_TEST_MODEL").map_or(tiny.model.clone(), PathBuf::from);
+    let job = Job { python: python.into(), model, timeout: Duration::from_secs(600), ..tiny };
+    let ours = measured_here(&job, 32).unwrap();
     let sides = Side::of_package(None).unwrap();
     let outcomes: Vec<Outcome> = sides.iter().map(|side| measure(*side, &job, &ours, &|| false)).collect();
     eprintln!("{}\n{}", table(&ours, &outcomes).to_text(), notes(&ours, &outcomes).join("\n"));

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 7] = [
     &["model", "sampling", "text"],
     &["backend"],
     &["gguf", "kernels"],
-    &["tensor"],
+    &["hash", "tensor"],
 ];
 
 fn rust_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

@@ -117,7 +117,7 @@ impl Baseline {
     /// What makes the comparison with `row` doubtful.
     pub fn doubts(&self, row: &Row) -> Option<String> {
         let base = self.tests.first()?;
-        if base.cpu_info != row.machine.cpu_info {
+        if base.cpu_info != row.origin.machine.cpu_info {
             return Some(format!("the baseline was measured on another machine, `{}`", base.cpu_info));
         }
         (base.isa.as_deref() != row.isa).then(|| {

@@ -1,7 +1,7 @@
 //! One client of a server: asks, and follows the answer.
 
 use super::{
-    Endpoint, LoadError, Prompt, Route,
+    Endpoint, LoadError, Prompt, Route, Wish,
     failure::{Failed, Failure},
     stream::{Answered, follow},
 };
@@ -15,65 +15,106 @@ use std::{
 
 /// How long the list of models may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is asked before anything counts.
+const WARM_UP: &str = "Count to three.";
 /// How often to look whether to stop.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// What a server takes; servers differ in what they refuse.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Dialect {
     /// Whether to ask for the counts of tokens.
     stream_options: bool,
+    /// Whether to ask for the likeliest tokens.
+    temperature: bool,
     /// The field of the most tokens.
     limit: &'static str,
+}
+
+const USUAL: Dialect = Dialect { stream_options: true, temperature: true, limit: "max_tokens" };
+
+/// Where prompts of a kind are sent, and in what dialect.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    route: Route,
+    dialect: Dialect,
 }
 
 /// A client with connections of its own.
 pub(super) struct Client {
     endpoint: Endpoint,
-    route: Route,
     model: String,
-    dialect: Dialect,
+    /// For texts.
+    texts: Way,
+    /// For the messages of a chat.
+    messages: Way,
     agent: ureq::Agent,
 }
 
 impl Client {
-    /// Finds out which model there is and how the server wants to be asked, with a request that does not count. Also gives
-    /// what failed if that request did.
+    /// Finds out which model there is, where `prompts` are to be sent, and how the server wants to be asked, with requests
+    /// that do not count.
     ///
     /// # Errors
-    /// [`LoadError::Unreachable`] if nobody is there.
-    pub(super) fn meet(endpoint: &Endpoint, route: Route) -> Result<(Client, Option<Failed>), LoadError> {
+    /// [`LoadError`] if nobody is there, or the server refuses whatever it will be asked.
+    pub(super) fn meet(endpoint: &Endpoint, prompts: &[Prompt]) -> Result<Client, LoadError> {
         let agent = endpoint.agent();
         let model = match &endpoint.model {
             Some(model) => model.clone(),
             // Servers of one model do not care for its name.
             None => first_model(endpoint, &agent).unwrap_or_else(|| "default".into()),
         };
-        let dialect = Dialect { stream_options: true, limit: "max_tokens" };
-        let mut client = Client { endpoint: endpoint.clone(), route, model, dialect, agent };
-        let failed = client.warm_up();
-        match failed {
-            Some(Failed { kind: Failure::Connection, found }) => {
-                Err(LoadError::Unreachable { url: endpoint.url(route), reason: found })
+        let chat = Way { route: Route::Chat, dialect: USUAL };
+        let texts = Way { route: endpoint.route.unwrap_or(Route::Completions), dialect: USUAL };
+        let mut client = Client { endpoint: endpoint.clone(), model, texts, messages: chat, agent };
+        let mut done = None;
+        if prompts.iter().any(Prompt::is_text) {
+            let (mut way, mut failed) = client.try_out(texts);
+            let may_chat = endpoint.route.is_none();
+            if may_chat && failed.as_ref().is_some_and(has_no_completions) {
+                (way, failed) = client.try_out(chat);
             }
-            failed => Ok((client, failed)),
+            client.accept(way.route, failed)?;
+            client.texts = way;
+            done = Some(way);
+        }
+        if !prompts.iter().all(Prompt::is_text) {
+            let (way, failed) = match done.filter(|way| way.route == Route::Chat) {
+                Some(way) => (way, None),
+                None => client.try_out(chat),
+            };
+            client.accept(Route::Chat, failed)?;
+            client.messages = way;
+        }
+        Ok(client)
+    }
+
+    /// Asks by a way and changes its dialect as the server wants it; also gives what failed if nothing helps.
+    fn try_out(&self, mut way: Way) -> (Way, Option<Failed>) {
+        let prompt = Prompt::Text(WARM_UP.into());
+        let wish = Wish { max_tokens: 4, ignore_end: false };
+        loop {
+            let failed = match self.ask_by(way, &prompt, wish, Instant::now()) {
+                Ok(_) | Err(Failed { kind: Failure::Empty, .. }) => return (way, None),
+                Err(failed) => failed,
+            };
+            let dialect = way.dialect.after(&failed);
+            if dialect == way.dialect {
+                return (way, Some(failed));
+            }
+            way.dialect = dialect;
         }
     }
 
-    fn warm_up(&mut self) -> Option<Failed> {
-        let prompt = Prompt::Text("Count to three.".into());
-        let mut refusals = 0;
-        loop {
-            let failed = self.ask(&prompt, 4, Instant::now()).err()?;
-            let refused = matches!(failed.kind, Failure::Status(400 | 422)) && refusals < 2;
-            refusals += 1;
-            if refused && self.dialect.limit == "max_tokens" && failed.found.contains("max_completion_tokens") {
-                self.dialect.limit = "max_completion_tokens";
-            } else if refused && self.dialect.stream_options && failed.found.contains("stream_options") {
-                self.dialect.stream_options = false;
-            } else {
-                return (failed.kind != Failure::Empty).then_some(failed);
-            }
+    /// Refuses a server that will answer nothing; other failures are results.
+    fn accept(&self, route: Route, failed: Option<Failed>) -> Result<(), LoadError> {
+        let Some(Failed { kind, found }) = failed else { return Ok(()) };
+        let (url, reason) = (self.endpoint.url(route), kind.to_string());
+        match kind {
+            Failure::Connection => Err(LoadError::Unreachable { url, reason: found }),
+            Failure::Status(401 | 403) => Err(LoadError::Denied { url, reason, found }),
+            Failure::Status(404 | 405 | 501) => Err(LoadError::Refused { url, reason, found }),
+            _ => Ok(()),
         }
     }
 
@@ -81,9 +122,9 @@ impl Client {
     pub(super) fn another(&self) -> Client {
         Client {
             endpoint: self.endpoint.clone(),
-            route: self.route,
             model: self.model.clone(),
-            dialect: self.dialect,
+            texts: self.texts,
+            messages: self.messages,
             agent: self.endpoint.agent(),
         }
     }
@@ -93,13 +134,26 @@ impl Client {
         &self.model
     }
 
+    /// Where a prompt is sent.
+    pub(super) fn route(&self, prompt: &Prompt) -> Route {
+        self.way(prompt).route
+    }
+
+    fn way(&self, prompt: &Prompt) -> Way {
+        if prompt.is_text() { self.texts } else { self.messages }
+    }
+
     /// Asks and follows the answer to its end; times are counted from `due`.
-    pub(super) fn ask(&self, prompt: &Prompt, max_tokens: usize, due: Instant) -> Result<Answered, Failed> {
-        let mut request = self.agent.post(self.endpoint.url(self.route)).header("content-type", "application/json");
+    pub(super) fn ask(&self, prompt: &Prompt, wish: Wish, due: Instant) -> Result<Answered, Failed> {
+        self.ask_by(self.way(prompt), prompt, wish, due)
+    }
+
+    fn ask_by(&self, way: Way, prompt: &Prompt, wish: Wish, due: Instant) -> Result<Answered, Failed> {
+        let mut request = self.agent.post(self.endpoint.url(way.route)).header("content-type", "application/json");
         if let Some(key) = &self.endpoint.api_key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let body = self.body(prompt, max_tokens).to_string();
+        let body = self.body(way, prompt, wish).to_string();
         let response = request.send(&body).map_err(|error| Failed::before_answer(&error))?;
         let status = response.status().as_u16();
         let reader = response.into_body().into_reader();
@@ -112,18 +166,50 @@ impl Client {
         follow(BufReader::new(reader), due)
     }
 
-    fn body(&self, prompt: &Prompt, max_tokens: usize) -> Value {
-        let mut body = json!({"model": self.model, "stream": true, "temperature": 0});
-        body[self.dialect.limit] = max_tokens.into();
-        if self.dialect.stream_options {
+    fn body(&self, way: Way, prompt: &Prompt, wish: Wish) -> Value {
+        let mut body = json!({"model": self.model, "stream": true});
+        body[way.dialect.limit] = wish.max_tokens.into();
+        if way.dialect.temperature {
+            body["temperature"] = 0.into();
+        }
+        if way.dialect.stream_options {
             body["stream_options"] = json!({"include_usage": true});
         }
-        match (self.route, prompt) {
+        if wish.ignore_end {
+            body["ignore_eos"] = true.into();
+        }
+        match (way.route, prompt) {
             (Route::Chat, Prompt::Text(text)) => body["messages"] = json!([{"role": "user", "content": text}]),
             (Route::Completions, Prompt::Text(text)) => body["prompt"] = text.as_str().into(),
             (_, Prompt::Messages(messages)) => body["messages"] = messages.clone(),
         }
         body
+    }
+}
+
+impl Dialect {
+    /// The dialect to try after a failure; the same if there is nothing to change.
+    fn after(self, failed: &Failed) -> Dialect {
+        let named = |field| matches!(failed.kind, Failure::Status(400 | 422)) && failed.found.contains(field);
+        match self {
+            Dialect { limit: "max_tokens", .. } if named("max_completion_tokens") => {
+                Dialect { limit: "max_completion_tokens", ..self }
+            }
+            Dialect { stream_options: true, .. } if named("stream_options") => {
+                Dialect { stream_options: false, ..self }
+            }
+            Dialect { temperature: true, .. } if named("temperature") => Dialect { temperature: false, ..self },
+            _ => self,
+        }
+    }
+}
+
+/// Whether a server says that it only chats: with a status, or in words.
+fn has_no_completions(failed: &Failed) -> bool {
+    match failed.kind {
+        Failure::Status(404 | 405 | 501) => true,
+        Failure::Status(400 | 422) => failed.found.contains("chat"),
+        _ => false,
     }
 }
 

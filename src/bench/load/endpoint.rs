@@ -14,11 +14,24 @@ pub enum Route {
     Completions,
 }
 
+impl Route {
+    /// Its address under the folder of a server's routes.
+    pub fn path(self) -> &'static str {
+        match self {
+            Route::Chat => "/chat/completions",
+            Route::Completions => "/completions",
+        }
+    }
+}
+
 /// A server that speaks as OpenAI's does.
 #[derive(Clone)]
 pub struct Endpoint {
     /// What the routes are appended to, such as `http://127.0.0.1:8080/v1`.
     base: String,
+    /// Where texts are sent; without one to the completions, or to the chat where a server has none. Messages of a chat are
+    /// sent to the chat in any case.
+    pub route: Option<Route>,
     /// The model to ask for; without one, the first that the server lists.
     pub model: Option<String>,
     /// Sent as a bearer token.
@@ -28,7 +41,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The server at `url`: its root, the folder of its routes (`…/v1`), or one of its routes. A request has 300 s.
+    /// The server at `url`: its root, the folder of its routes (`…/v1`), or one of its routes, which is then the one for
+    /// texts. A request has 300 s.
     ///
     /// # Errors
     /// [`LoadError::Url`] if that is no address.
@@ -41,26 +55,22 @@ impl Endpoint {
         if uri.query().is_some() {
             return Err(wrong("has a query"));
         }
-        let mut base = url.trim_end_matches('/');
-        for route in ["/chat/completions", "/completions", "/models"] {
-            base = base.strip_suffix(route).unwrap_or(base);
-        }
+        let url = url.trim_end_matches('/');
+        let route = [Route::Chat, Route::Completions].into_iter().find(|route| url.ends_with(route.path()));
+        let base = url.strip_suffix(route.map_or("/models", Route::path)).unwrap_or(url);
         let root = uri.path().trim_matches('/').is_empty();
         let base = if root { format!("{base}/v1") } else { base.to_string() };
-        Ok(Endpoint { base, model: None, api_key: None, timeout: Duration::from_secs(300) })
+        Ok(Endpoint { base, route, model: None, api_key: None, timeout: Duration::from_secs(300) })
     }
 
-    /// The same with the key that it asks for.
-    pub fn with_key(self, api_key: Option<String>) -> Endpoint {
-        Endpoint { api_key, ..self }
+    /// The folder of its routes.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// The address of a route.
     pub fn url(&self, route: Route) -> String {
-        match route {
-            Route::Chat => format!("{}/chat/completions", self.base),
-            Route::Completions => format!("{}/completions", self.base),
-        }
+        format!("{}{}", self.base, route.path())
     }
 
     /// The address of the list of models.
@@ -116,6 +126,16 @@ pub enum LoadError {
         /// What the system said.
         reason: String,
     },
+    /// It wants another key, or one at all.
+    #[error("`{url}` lets nobody in: {reason}: {found}\nhint: give its key with --api-key-file, or as OPENAI_API_KEY")]
+    Denied {
+        /// Where.
+        url: String,
+        /// The kind of failure.
+        reason: String,
+        /// What was found.
+        found: String,
+    },
     /// It answers, but not what it was asked.
     #[error("`{url}` does not answer as it should: {reason}: {found}")]
     Refused {
@@ -124,6 +144,24 @@ pub enum LoadError {
         /// The kind of failure.
         reason: String,
         /// What was found.
+        found: String,
+    },
+    /// It answers so few requests that its numbers say nothing.
+    #[error(
+        "`{url}` answered {n_answered} of {n_requests} requests; {n_failed} of the others failed so: {reason}: {found}"
+    )]
+    Failing {
+        /// Where.
+        url: String,
+        /// Whole answers.
+        n_answered: usize,
+        /// Requests that ended.
+        n_requests: usize,
+        /// Requests that failed in the most frequent way.
+        n_failed: usize,
+        /// That way.
+        reason: String,
+        /// What was found the first time.
         found: String,
     },
     /// The user wanted no more.
@@ -140,7 +178,11 @@ mod tests {
         for url in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/", "http://h:1/v1/chat/completions"] {
             assert_eq!(Endpoint::new(url).unwrap().url(Route::Chat), "http://h:1/v1/chat/completions", "{url}");
         }
+        let route = |url: &str| Endpoint::new(url).unwrap().route;
+        assert_eq!((route("http://h:1"), route("http://h:1/v1/models")), (None, None));
+        assert_eq!(route("http://h/v1/chat/completions/"), Some(Route::Chat));
         let deep = Endpoint::new("https://h/api/v3/completions").unwrap();
+        assert_eq!(deep.route, Some(Route::Completions));
         assert_eq!(deep.url(Route::Completions), "https://h/api/v3/completions");
     }
 

@@ -1,6 +1,6 @@
 //! What a load test sends, and when.
 
-use super::{Endpoint, LoadError, Prompt, Route};
+use super::{Endpoint, LoadError, Prompt, Route, prompts::n_repeated};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -37,13 +37,20 @@ pub enum Level {
     },
 }
 
+/// What is asked for beside the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The most tokens of an answer.
+    pub max_tokens: usize,
+    /// Whether the answer goes on where the model would end it; not all servers know how.
+    pub ignore_end: bool,
+}
+
 /// A load test: each level sends the same number of requests.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Whom to ask.
     pub endpoint: Endpoint,
-    /// What to ask for.
-    pub route: Route,
     /// One after the other.
     pub levels: Vec<Level>,
     /// Requests of each level.
@@ -51,8 +58,8 @@ pub struct Plan {
     /// Sent in turn; later levels go on where the ones before have ended, so that a server's cache of prompts helps as
     /// little as there are prompts.
     pub prompts: Vec<Prompt>,
-    /// The most tokens of an answer.
-    pub max_tokens: usize,
+    /// What each asks for.
+    pub wish: Wish,
     /// The most requests in flight at a [`Level::Rate`]; later ones wait, and their time runs.
     pub max_in_flight: usize,
     /// Of the arrivals.
@@ -64,12 +71,18 @@ const MAX_THREADS: usize = 4096;
 
 impl Plan {
     /// Refuses what cannot be carried out.
-    pub(super) fn check(&self) -> Result<(), LoadError> {
+    ///
+    /// # Errors
+    /// [`LoadError::Plan`].
+    pub fn check(&self) -> Result<(), LoadError> {
         let wrong = |text: &str| Err(LoadError::Plan(text.into()));
         if self.prompts.is_empty() {
             return wrong("has no prompts");
         }
-        if self.n_requests == 0 || self.max_tokens == 0 || self.max_in_flight == 0 {
+        if self.endpoint.route == Some(Route::Completions) && !self.prompts.iter().all(Prompt::is_text) {
+            return wrong("has messages of chats, which are not for `/completions`");
+        }
+        if self.n_requests == 0 || self.wish.max_tokens == 0 || self.max_in_flight == 0 {
             return wrong(
                 "sends nothing: the numbers of requests, of tokens, and of requests in flight are at least `1`",
             );
@@ -86,6 +99,11 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// How many requests repeat the prompt of one before: a server that keeps prompts answers those sooner.
+    pub fn n_repeated(&self) -> usize {
+        n_repeated(&self.prompts, self.levels.len().saturating_mul(self.n_requests))
     }
 
     /// Threads that a level needs.
@@ -118,16 +136,15 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arrivals, Duration, Endpoint, Level, Plan, Prompt, Route};
+    use super::{Arrivals, Duration, Endpoint, Level, Plan, Prompt, Wish};
 
     fn plan(n_requests: usize) -> Plan {
         Plan {
             endpoint: Endpoint::new("http://h").unwrap(),
-            route: Route::Chat,
             levels: Vec::new(),
             n_requests,
             prompts: vec![Prompt::Text("x".into())],
-            max_tokens: 1,
+            wish: Wish { max_tokens: 1, ignore_end: false },
             max_in_flight: 8,
             seed: 1,
         }

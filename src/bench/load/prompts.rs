@@ -2,7 +2,9 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxBuildHasher;
 use serde_json::Value;
+use std::{collections::HashSet, hash::BuildHasher};
 
 /// What is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +13,13 @@ pub enum Prompt {
     Text(String),
     /// The messages of a chat, as OpenAI has them.
     Messages(Value),
+}
+
+impl Prompt {
+    /// Whether it is a text, which any route takes.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Prompt::Text(_))
+    }
 }
 
 /// Why a file has no prompts.
@@ -66,20 +75,47 @@ const WORDS: [&str; 48] = [
     "fact", "month", "lot", "right", "study", "book", "eye", "job", "word", "business", "issue",
 ];
 
+/// Draws of a text that has come before, until it is taken nevertheless.
+const N_DRAWS: usize = 32;
+
 /// `n` texts of these lengths in turn, in words, which are about as many tokens; the same for the same seed. They differ
-/// from their first words on, so that a server's cache of prompts does not help.
+/// from their first words on, so that a server's cache of prompts does not help, and are all different unless they are too
+/// short for that.
 pub fn synthetic_prompts(lengths: &[usize], n: usize, seed: u64) -> Vec<Prompt> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut seen = HashSet::new();
     let mut text = |length: usize| {
-        let words: Vec<&str> = (0..length).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
-        Prompt::Text(words.join(" "))
+        let mut draw = || (0..length).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect::<Vec<_>>().join(" ");
+        let mut text = draw();
+        for _ in 0..N_DRAWS {
+            if seen.insert(hash_of(&text)) {
+                break;
+            }
+            text = draw();
+        }
+        Prompt::Text(text)
     };
     lengths.iter().cycle().take(if lengths.is_empty() { 0 } else { n }).map(|&length| text(length)).collect()
 }
 
+/// How many of `n` prompts, taken in turn from `prompts`, have been sent before.
+pub(super) fn n_repeated(prompts: &[Prompt], n: usize) -> usize {
+    let mut seen = HashSet::new();
+    let first = |prompt: &&Prompt| match prompt {
+        Prompt::Text(text) => seen.insert(hash_of(text)),
+        Prompt::Messages(messages) => seen.insert(hash_of(&messages.to_string())),
+    };
+    n - prompts.iter().take(n).filter(first).count()
+}
+
+/// Stands for a text, which may be long.
+fn hash_of(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Prompt, PromptError, parse_prompts, synthetic_prompts};
+    use super::{Prompt, PromptError, n_repeated, parse_prompts, synthetic_prompts};
     use serde_json::json;
 
     #[test]
@@ -118,5 +154,17 @@ mod tests {
         assert!(texts[0] != texts[2] && !texts[3].starts_with(&texts[1][..20]));
         assert_eq!(prompts, synthetic_prompts(&[10, 200], 4, 1));
         assert!(synthetic_prompts(&[], 4, 1).is_empty());
+    }
+
+    #[test]
+    fn prompts_repeat_only_where_there_are_no_others() {
+        // Of 48 words there are 2304 pairs, among which chance alone would have found some twice.
+        let pairs = synthetic_prompts(&[2], 400, 1);
+        assert_eq!(n_repeated(&pairs, 400), 0);
+        assert_eq!(n_repeated(&pairs, 1000), 600);
+        let words = synthetic_prompts(&[1], 100, 1);
+        assert!(n_repeated(&words, 100) >= 52);
+        let chat = Prompt::Messages(json!([{"role": "user", "content": "a"}]));
+        assert_eq!(n_repeated(&[chat.clone(), Prompt::Text("a".into()), chat], 3), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! A load test at work: threads that ask, and one that collects.
 
 use super::{
-    Level, LoadError, Plan, Summary,
+    Level, LoadError, Outcome, Plan, Route, Summary,
     client::{Client, TICK, attended},
     summary::Sample,
 };
@@ -15,29 +15,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs the levels of a plan, after a request that does not count. `done` hears how many requests of all levels have ended.
+/// Runs the levels of a plan, after requests that do not count. `done` hears how many requests of all levels have ended.
 ///
 /// When `cancelled`, which is asked about every 50 ms, what has been measured until then is the result.
 ///
 /// # Errors
-/// [`LoadError`] if the plan makes no sense, nobody answers at its address, or it was cancelled before it began. Requests
-/// that fail are part of the result.
-pub fn run(plan: &Plan, cancelled: &dyn Fn() -> bool, done: &dyn Fn(usize)) -> Result<Vec<Summary>, LoadError> {
+/// [`LoadError`] if the plan makes no sense, nobody answers at its address or will not answer such requests, or it was
+/// cancelled before it began. Requests that fail are part of the result.
+pub fn run(plan: &Plan, cancelled: &dyn Fn() -> bool, done: &dyn Fn(usize)) -> Result<Outcome, LoadError> {
     plan.check()?;
     let plan = Arc::new(plan.clone());
-    let (endpoint, route) = (plan.endpoint.clone(), plan.route);
-    let (client, _) = attended(cancelled, move || Client::meet(&endpoint, route))??;
-    let mut summaries: Vec<Summary> = Vec::new();
+    let asked = plan.clone();
+    let client = attended(cancelled, move || Client::meet(&asked.endpoint, &asked.prompts))??;
+    let mut levels: Vec<Summary> = Vec::new();
     for (i, &level) in plan.levels.iter().enumerate() {
         let n_before = i * plan.n_requests;
         let work = start(&plan, level, n_before, &client)?;
         let (samples, interrupted) = work.collect(plan.n_requests, cancelled, &|n| done(n_before + n));
-        summaries.push(Summary::of(level, &samples, interrupted));
-        if interrupted {
+        let summary = Summary::of(level, &samples, interrupted);
+        // Who answers nobody will not do so with more clients.
+        let is_end = interrupted || summary.n_answered == 0;
+        levels.push(summary);
+        if is_end {
             break;
         }
     }
-    Ok(summaries)
+    let is_used = |route: &Route| plan.prompts.iter().any(|prompt| client.route(prompt) == *route);
+    let routes = [Route::Completions, Route::Chat].into_iter().filter(is_used).collect();
+    Ok(Outcome { endpoint: plan.endpoint.clone(), model: client.model().into(), routes, levels })
 }
 
 /// What the threads of a level share.
@@ -94,7 +99,7 @@ fn ask_all(client: &Client, shared: &Shared, samples: &SyncSender<Sample>) {
             }
         };
         let prompt = &plan.prompts[(shared.n_before + i) % plan.prompts.len()];
-        let result = client.ask(prompt, plan.max_tokens, due);
+        let result = client.ask(prompt, plan.wish, due);
         if samples.send(Sample { result, ended: shared.start.elapsed() }).is_err() {
             return;
         }

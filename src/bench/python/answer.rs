@@ -1,15 +1,28 @@
-//! What a side says: a marked line of JSON for each event. It comes from another process and is not trusted.
+//! What a side is told and what it says: lines of JSON, of which those that count are marked. What comes from another process
+//! is not trusted.
 
 use super::SideError;
 use crate::TokenId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What the lines that count begin with.
 pub(super) const MARK: &str = "@taper ";
 
+/// What a process is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Purpose {
+    /// To convert the model into the format of the side.
+    Convert,
+    /// To get as far as the first token.
+    Start,
+    /// To do it all.
+    Measure,
+}
+
 /// An event.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Answer {
     /// Packages are not there; nothing else will come.
@@ -20,17 +33,23 @@ pub(super) enum Answer {
     Loaded,
     /// The first token is chosen.
     FirstToken,
+    /// The first token was all that was wanted; nothing else will come.
+    Started,
     /// The model is in the folder of the job; nothing else will come.
     Converted,
     /// All is done.
     Result(Box<Raw>),
+    /// All is done, by this program.
+    Reference(Box<Reference>),
 }
 
 impl Answer {
     /// What a side does after this event.
     pub(super) fn next_stage(&self) -> &'static str {
         match self {
-            Answer::Missing { .. } | Answer::Converted | Answer::Result(_) => "ending",
+            Answer::Missing { .. } | Answer::Started | Answer::Converted | Answer::Result(_) | Answer::Reference(_) => {
+                "ending"
+            }
             Answer::Imported => "loading the model",
             Answer::Loaded => "computing the first token",
             Answer::FirstToken => "measuring",
@@ -38,8 +57,26 @@ impl Answer {
     }
 }
 
+/// What this program measured in a process of its own.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Reference {
+    pub(super) prompt_seconds: Vec<f64>,
+    pub(super) generation_seconds: Vec<f64>,
+    pub(super) peak_rss_bytes: Option<u64>,
+    pub(super) threads: usize,
+    pub(super) isa: Option<String>,
+    pub(super) steps: Vec<OurStep>,
+}
+
+/// One of our tokens, and the likeliest in its place, with their log-probabilities.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct OurStep {
+    pub(super) chosen: (TokenId, f32),
+    pub(super) top: Vec<(TokenId, f32)>,
+}
+
 /// The numbers of a side as they came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Raw {
     pub(super) tokens: Vec<TokenId>,
     pub(super) prompt_seconds: Vec<f64>,
@@ -54,7 +91,7 @@ pub(super) struct Raw {
 }
 
 /// What a side thinks of one of our tokens, given all before it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct Step {
     /// Its own choice.
     pub(super) best: TokenId,

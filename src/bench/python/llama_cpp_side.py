@@ -71,9 +71,11 @@ answer("loaded")
 run(
     engine,
     JOB,
-    precision=text_of(llama_cpp.llama_model_desc, engine.model),
-    threads=llama_cpp.llama_n_threads(engine.context),
-    versions=versions("llama-cpp-python"),
-    installed_bytes=installed_bytes("llama-cpp-python"),
-    system=llama_cpp.llama_print_system_info().decode("utf-8", "replace"),
+    lambda: dict(
+        precision=text_of(llama_cpp.llama_model_desc, engine.model),
+        threads=llama_cpp.llama_n_threads(engine.context),
+        versions=versions("llama-cpp-python"),
+        installed_bytes=installed_bytes("llama-cpp-python"),
+        system=llama_cpp.llama_print_system_info().decode("utf-8", "replace"),
+    ),
 )

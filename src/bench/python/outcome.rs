@@ -1,7 +1,11 @@
 //! What came of a side.
 
-use super::{Agreement, Job, Ours, Side, SideError, agreement, answer::printable, process::Timeline};
-use crate::TokenId;
+use super::{
+    Agreement, Job, Ours, Side, SideError, agreement,
+    answer::{Answer, printable},
+    process::Timeline,
+};
+use crate::{TokenId, bench::stats};
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -43,8 +47,10 @@ pub struct Report {
     pub import_ms: f64,
     /// From there until the model was loaded.
     pub load_ms: f64,
-    /// From the start of the process until the first token.
+    /// From the start of a process until the first token; median.
     pub first_token_from_exec_ms: f64,
+    /// Each process.
+    pub first_token_samples_ms: Vec<f64>,
     /// The most memory it had, where the system tells.
     pub peak_rss_bytes: Option<u64>,
     /// Size of the packages with all that they require, without Python.
@@ -104,7 +110,11 @@ pub(super) fn report(
 ) -> Result<Report, SideError> {
     let n_gen = ours.tokens.len();
     let Timeline {
-        imported: Some(imported), loaded: Some(loaded), first_token: Some(first_token), raw: Some(raw), ..
+        imported: Some(imported),
+        loaded: Some(loaded),
+        first_token: Some(first_token),
+        last: Answer::Result(raw),
+        ..
     } = timeline
     else {
         return Err(SideError::Rubbish { found: "a result without the steps before it".into() });
@@ -112,16 +122,17 @@ pub(super) fn report(
     let raw = raw.checked(n_gen, job.repetitions)?;
     let prompt_samples_ts = rates(job.prompt.len(), &raw.prompt_seconds);
     let generation_samples_ts = if n_gen > 1 { rates(n_gen - 1, &raw.generation_seconds) } else { Vec::new() };
-    let mut report = Report {
-        prompt_tokens_per_sec: median(&prompt_samples_ts).unwrap_or_default(),
+    let report = Report {
+        prompt_tokens_per_sec: stats::median(&prompt_samples_ts),
         prompt_samples_ts,
-        generation_tokens_per_sec: median(&generation_samples_ts),
+        generation_tokens_per_sec: (n_gen > 1).then(|| stats::median(&generation_samples_ts)),
         generation_samples_ts,
         conversion_ms: conversion.as_ref().and_then(|conversion| conversion.as_ref().ok()).map(|time| ms(*time)),
         conversion_error: conversion.and_then(Result::err).map(|error| error.to_string()),
         import_ms: ms(imported),
         load_ms: ms(loaded.saturating_sub(imported)),
         first_token_from_exec_ms: ms(first_token),
+        first_token_samples_ms: vec![ms(first_token)],
         agreement: agreement::compare(&ours.tokens, &raw.tokens, &raw.steps),
         mean_logprob_difference: agreement::mean_difference(&ours.tokens, &raw.steps),
         precision: printable(&raw.precision),
@@ -133,8 +144,16 @@ pub(super) fn report(
         tokens: raw.tokens,
         ratios: None,
     };
-    report.ratios = report.agreement.holds().then(|| ratios(ours, &report));
     Ok(report)
+}
+
+impl Report {
+    /// Takes over the times to the first token of several processes.
+    pub(super) fn started(&mut self, samples_ms: Vec<f64>, ours: &Ours) {
+        self.first_token_from_exec_ms = stats::median(&samples_ms);
+        self.first_token_samples_ms = samples_ms;
+        self.ratios = self.agreement.holds().then(|| ratios(ours, self));
+    }
 }
 
 fn ratios(ours: &Ours, theirs: &Report) -> Ratios {
@@ -157,16 +176,4 @@ fn rates(n_tokens: usize, seconds: &[f64]) -> Vec<f64> {
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
-}
-
-/// The middle value, or the mean of the two in the middle; `None` of nothing.
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-    }
 }

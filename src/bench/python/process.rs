@@ -1,10 +1,9 @@
 //! A side in its process: started, listened to, and killed with all that it started.
 
 use super::{
-    Job, N_COLD, Side, SideError,
-    answer::{Answer, MARK, Raw, printable},
+    SideError,
+    answer::{Answer, MARK, printable},
 };
-use crate::TokenId;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
@@ -30,20 +29,19 @@ pub(super) struct Timeline {
     pub(super) first_token: Option<Duration>,
     /// When it was done.
     pub(super) ended: Duration,
-    /// Its numbers; `None` after a conversion.
-    pub(super) raw: Option<Raw>,
+    /// What it said then.
+    pub(super) last: Answer,
 }
 
-/// What a process is started for.
-pub(super) struct Task<'a> {
-    pub(super) side: Side,
-    pub(super) job: &'a Job,
-    /// Our tokens.
-    pub(super) expected: &'a [TokenId],
-    /// Where the weights are, or are to be put, in the format of the side.
-    pub(super) folder: Option<&'a Path>,
-    /// Whether to convert the model, instead of measuring it.
-    pub(super) convert: bool,
+/// A process to start.
+pub(super) struct Call<'a> {
+    pub(super) program: &'a Path,
+    /// The program with its arguments and environment.
+    pub(super) command: Command,
+    /// What it is told: a line.
+    pub(super) job: String,
+    /// When to give it up, from its start.
+    pub(super) timeout: Duration,
 }
 
 /// What the thread that reads standard output passes on.
@@ -55,28 +53,33 @@ enum Heard {
     Stray(String),
 }
 
-/// Starts a side with its job and listens until it has a result.
-pub(super) fn talk(task: &Task<'_>, cancelled: &dyn Fn() -> bool) -> Result<Timeline, SideError> {
-    let job = task.job;
+/// Starts a side with its job and listens until it is done.
+pub(super) fn talk(call: Call<'_>, cancelled: &dyn Fn() -> bool) -> Result<Timeline, SideError> {
+    let Call { program, mut command, job, timeout } = call;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C on the terminal is for us alone.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let start = Instant::now();
-    let no_python = |source| SideError::NoPython { python: job.python.clone(), source };
-    let mut process = Process(command(task).spawn().map_err(no_python)?);
+    let no_program = |source| SideError::NoPython { python: program.into(), source };
+    let mut process = Process(command.spawn().map_err(no_program)?);
     let stdin = process.0.stdin.take().expect("standard input is a pipe");
     let stdout = process.0.stdout.take().expect("standard output is a pipe");
     let stderr = process.0.stderr.take().expect("standard error is a pipe");
     // The threads end when the pipes do; nobody waits for them, since what a process has started may keep its pipes open.
-    let _end_of_job = send(stdin, job_line(task));
+    let _end_of_job = send(stdin, job);
     let (heard, answers) = mpsc::sync_channel(16);
     thread::spawn(move || listen(stdout, start, &heard));
     let (said, complaints) = mpsc::sync_channel(0);
     thread::spawn(move || last_lines(stderr, &said));
-    let mut talk = Talk { job, process, answers, complaints, start, cancelled };
+    let mut talk = Talk { program, timeout, process, answers, complaints, start, cancelled };
     talk.timeline()
 }
 
 /// A talk that is going on.
 struct Talk<'a> {
-    job: &'a Job,
+    program: &'a Path,
+    timeout: Duration,
     process: Process,
     answers: Receiver<Heard>,
     complaints: Receiver<String>,
@@ -108,17 +111,12 @@ impl Talk<'_> {
             match answer {
                 Answer::Missing { packages } => {
                     let packages = packages.iter().map(|name| printable(name)).collect();
-                    return Err(SideError::Missing { python: self.job.python.clone(), packages });
+                    return Err(SideError::Missing { python: self.program.into(), packages });
                 }
                 Answer::Imported => imported = Some(at),
                 Answer::Loaded => loaded = Some(at),
                 Answer::FirstToken => first_token = Some(at),
-                Answer::Converted => {
-                    return Ok(Timeline { imported, loaded, first_token, ended: at, raw: None });
-                }
-                Answer::Result(raw) => {
-                    return Ok(Timeline { imported, loaded, first_token, ended: at, raw: Some(*raw) });
-                }
+                last => return Ok(Timeline { imported, loaded, first_token, ended: at, last }),
             }
         }
     }
@@ -127,8 +125,8 @@ impl Talk<'_> {
         if (self.cancelled)() {
             return Err(SideError::Interrupted);
         }
-        if self.start.elapsed() > self.job.timeout {
-            return Err(SideError::Timeout { timeout: self.job.timeout, stage });
+        if self.start.elapsed() > self.timeout {
+            return Err(SideError::Timeout { timeout: self.timeout, stage });
         }
         Ok(())
     }
@@ -148,39 +146,6 @@ impl Talk<'_> {
             None => SideError::Crashed { stage, status: "its output closed".into(), message },
         }
     }
-}
-
-fn command(task: &Task<'_>) -> Command {
-    let mut command = Command::new(&task.job.python);
-    let threads = task.job.threads.to_string();
-    command
-        .args(["-c", &task.side.script()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .envs([("OMP_NUM_THREADS", &*threads), ("MKL_NUM_THREADS", &threads), ("OPENBLAS_NUM_THREADS", &threads)])
-        // The processor is compared, and the network is not asked for anything.
-        .envs([("CUDA_VISIBLE_DEVICES", ""), ("HF_HUB_OFFLINE", "1"), ("PYTHONIOENCODING", "utf-8")]);
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command
-}
-
-fn job_line(task: &Task<'_>) -> String {
-    let Task { side, job, expected, folder, convert } = task;
-    let job = serde_json::json!({
-        "model": job.model,
-        "prompt": job.prompt,
-        "n_gen": expected.len(),
-        "n_cold": N_COLD.min(job.prompt.len()),
-        "threads": job.threads,
-        "repetitions": job.repetitions,
-        "precision": side.precision(),
-        "expected": expected,
-        "folder": folder,
-        "convert": convert,
-    });
-    format!("{job}\n")
 }
 
 /// Writes the job and keeps the pipe open until the handle is dropped: a process that outlives us sees it close.
@@ -219,14 +184,15 @@ fn listen(stdout: impl Read, start: Instant, heard: &SyncSender<Heard>) {
     }
 }
 
-/// Reads standard error to its end and says the last line that is not empty.
+/// Reads standard error to its end and says the last line that is neither empty nor a hint.
 fn last_lines(stderr: impl Read, said: &SyncSender<String>) {
     let mut reader = BufReader::new(stderr);
     let (mut line, mut last) = (Vec::new(), String::new());
     while let Ok(1..) = bounded_line(&mut reader, MAX_MESSAGE_BYTES, &mut line) {
         // Progress bars go back to the start of their line.
         let text = String::from_utf8_lossy(&line);
-        if let Some(part) = text.split('\r').rfind(|part| !part.trim().is_empty()) {
+        let says = |part: &&str| !part.trim().is_empty() && !part.starts_with("hint:");
+        if let Some(part) = text.split('\r').rfind(says) {
             last = printable(part);
         }
     }

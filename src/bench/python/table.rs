@@ -44,7 +44,7 @@ fn row(name: &str, report: &Report) -> Vec<String> {
 /// What the table does not show, a line each: what differs, whose tokens are others, who was not measured and why.
 pub fn notes(ours: &Ours, outcomes: &[Outcome]) -> Vec<String> {
     let mut notes = vec![
-        format!("taper {}: {}, {} threads", ours.version, ours.precision, ours.threads),
+        format!("taper {}: {}, {} threads", env!("CARGO_PKG_VERSION"), ours.precision, ours.threads),
         "(n×): taper is n times as fast, as soon, or as small".to_string(),
     ];
     for outcome in outcomes {

@@ -66,7 +66,7 @@ class Engine:
         return self.last.float().numpy()
 
 
-if JOB["convert"]:
+if JOB["purpose"] == "convert":
     convert()
 with torch.inference_mode():
     engine = Engine()
@@ -74,9 +74,11 @@ with torch.inference_mode():
     run(
         engine,
         JOB,
-        precision=str(engine.model.dtype).removeprefix("torch."),
-        threads=torch.get_num_threads(),
-        versions=versions("transformers", "torch"),
-        installed_bytes=installed_bytes("transformers", "torch", "gguf", "accelerate"),
-        system=torch.backends.cpu.get_cpu_capability(),
+        lambda: dict(
+            precision=str(engine.model.dtype).removeprefix("torch."),
+            threads=torch.get_num_threads(),
+            versions=versions("transformers", "torch"),
+            installed_bytes=installed_bytes("transformers", "torch", "gguf", "accelerate"),
+            system=torch.backends.cpu.get_cpu_capability(),
+        ),
     )

@@ -62,7 +62,7 @@ impl GateArgs {
         }
         let path = self.baseline.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let title = format!("Compared with {path}; up to {:.1} % slower is allowed", 100.0 * self.max_regress);
-        report.sections.push(Section { title, table, notes, records: Vec::new() });
+        report.sections.push(Section { title, table, notes, ..Section::default() });
         let slower = report.rows.iter().filter_map(|row| Some((row, row.baseline.as_ref()?)));
         let slower = slower.filter(|(_, comparison)| comparison.verdict == Verdict::Slower);
         let lines: Vec<String> = slower

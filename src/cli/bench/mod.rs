@@ -3,6 +3,8 @@
 mod gate;
 mod kernels;
 mod load;
+mod own;
+mod side;
 mod tests;
 mod versus;
 
@@ -13,11 +15,13 @@ use super::{
     output::Output,
 };
 use crate::{
-    backend::{CacheType, DeviceChoice, default_threads},
-    bench::{Format, Plan, PlotError, Report, plot},
+    backend::{CacheType, Compute, DeviceChoice, default_threads},
+    bench::{Format, Origin, Plan, PlotError, Report, gate::Regression, plot},
 };
 use anyhow::Context;
 use clap::{ValueEnum, builder::PossibleValue};
+use serde::Serialize;
+use serde_json::Value;
 use std::{fs, path::PathBuf, str::FromStr};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -56,13 +60,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     gate: gate::GateArgs,
     /// Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model
-    #[arg(long, help_heading = "Tests")]
+    #[arg(long, help_heading = "Tests", conflicts_with_all = ["vs", "save", "baseline", "plot"])]
     kernels: bool,
+    /// Do the job on standard input, for another taper that compares itself with Python
+    #[arg(long, hide = true)]
+    side: bool,
     /// Compare with `python`, `python=transformers` or `python=llama-cpp-python`, which do the same work, or with a server
     /// at a URL (repeatable)
     #[arg(long, value_name = "WHAT", value_parser = versus::Versus::from_str, help_heading = "Comparison")]
     vs: Vec<versus::Versus>,
-    /// The Python that has the packages
+    /// The Python that has the packages, also numpy for --kernels
     #[arg(long, value_name = "PATH", default_value = "python3", help_heading = "Comparison")]
     python: PathBuf,
     /// Seconds that each of them may take
@@ -83,38 +90,46 @@ pub(crate) struct Args {
 
 /// Measures, prints what was measured even if something went wrong on the way, and judges it.
 pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    if args.side {
+        return side::execute(args, output);
+    }
     interrupt::listen();
-    let mut report = Report { with_ceilings: args.ceilings, ..Report::default() };
-    let elsewhere = args.kernels || args.load.serve.is_some();
-    let (measured, verdict) = if args.kernels {
-        (kernels::sections(&args.thread_counts(), output, &mut report), Ok(()))
+    let origin = Some(Origin::now());
+    let mut report = Report { origin, with_ceilings: args.ceilings, ..Report::default() };
+    let measured = if args.kernels {
+        kernels::sections(args, output, &mut report).into()
     } else if args.load.serve.is_some() {
-        (load::section(args, output, &mut report), Ok(()))
+        load::section(args, output, &mut report).into()
     } else {
-        let plan = args.plan()?;
-        let tests = tests::Tests::open(args, &plan, output)?;
-        let mut gate = args.gate.open(&plan, tests.subject())?;
-        let measured = tests.run(&mut gate, output, &mut report).and_then(|exit| {
-            if exit == Exit::Done && !args.vs.is_empty() {
-                report.sections.extend(versus::sections(args, tests.files(), output)?);
-            }
-            Ok(if interrupt::asked() { Exit::Interrupted } else { exit })
-        });
-        (measured, args.gate.close(gate, &mut report))
+        args.measure(output, &mut report)?
     };
     if !report.is_empty() {
         output.answer(&args.output.render(&report).map_err(anyhow::Error::from_boxed)?)?;
     }
-    let exit = measured?;
+    if measured.is_complete {
+        args.write(&report)?;
+        measured.verdict?;
+    }
+    let exit = measured.exit?;
     if exit == Exit::Interrupted {
         output.note("interrupted: these are the results so far");
-        return Ok(exit);
     }
-    if !elsewhere {
-        args.write(&report)?;
-    }
-    verdict?;
     Ok(exit)
+}
+
+/// How a measurement ended.
+struct Measured {
+    exit: anyhow::Result<Exit>,
+    /// Whether all tests were carried out, so that they can be kept and judged.
+    is_complete: bool,
+    verdict: Result<(), Regression>,
+}
+
+impl From<anyhow::Result<Exit>> for Measured {
+    /// What has no tests.
+    fn from(exit: anyhow::Result<Exit>) -> Measured {
+        Measured { exit, is_complete: false, verdict: Ok(()) }
+    }
 }
 
 impl ValueEnum for Format {
@@ -154,6 +169,18 @@ impl Args {
         Ok(plan)
     }
 
+    /// Measures a model, and compares it with whatever it is to be compared with.
+    fn measure(&self, output: &Output, report: &mut Report) -> anyhow::Result<Measured> {
+        let plan = self.plan()?;
+        let tests = tests::Tests::open(self, &plan, output)?;
+        let mut gate = self.gate.open(&plan, tests.subject())?;
+        let comparisons = versus::Comparisons::of(self, tests.files())?;
+        let tested = tests.run(&mut gate, output, report);
+        let is_complete = matches!(tested, Ok(Exit::Done));
+        let exit = if is_complete { comparisons.measure(output, report) } else { tested };
+        Ok(Measured { exit, is_complete, verdict: self.gate.close(gate, report) })
+    }
+
     /// The first of a list that is more than nothing: what comparisons are made with.
     fn first(&self, list: &[usize]) -> usize {
         list.iter().copied().find(|&n| n > 0).unwrap_or(1)
@@ -167,9 +194,30 @@ impl Args {
         self.gate.write(report)
     }
 
+    /// Where to compute.
+    fn compute(&self, n_threads: usize) -> Compute {
+        Compute { device: self.device, n_threads: Some(n_threads), cache_type: self.cache_type }
+    }
+
+    /// The flags of other commands that compute there.
+    fn compute_flags(&self, n_threads: usize) -> Vec<String> {
+        let mut flags = vec![format!("--threads={n_threads}"), format!("--device={}", self.device)];
+        flags.extend(self.cache_type.map(|kind| format!("--cache-type={kind}")));
+        flags
+    }
+
     fn thread_counts(&self) -> Vec<usize> {
         if self.threads.is_empty() { vec![default_threads()] } else { self.threads.clone() }
     }
+}
+
+/// A record with the fields of `value` after those of `record`.
+fn joined(record: &Value, value: &impl Serialize) -> serde_json::Result<Value> {
+    let mut joined = record.clone();
+    if let (Some(fields), Value::Object(more)) = (joined.as_object_mut(), serde_json::to_value(value)?) {
+        fields.extend(more);
+    }
+    Ok(joined)
 }
 
 /// A number of tokens.

@@ -3,9 +3,8 @@
 use super::{super::exit::Exit, super::interrupt, super::output::Output, Args};
 use crate::{
     TokenId,
-    backend::Compute,
     bench::{
-        Ceilings, Clock, Loaded, Machine, Plan, Report, Row, SHORT_PROMPT, Subject, Test, Traffic, Wall, Watch,
+        Ceilings, Clock, Loaded, Origin, Plan, Report, Row, SHORT_PROMPT, Subject, Test, Traffic, Wall, Watch,
         first_token, gate::Gate, run, sha256, stats, threads,
     },
     engine::{ModelFiles, OpenError},
@@ -77,8 +76,8 @@ impl<'a> Tests<'a> {
         let mut done = Vec::new();
         let result = run(self.plan, &mut |n_threads| self.load(n_threads, n_ctx), &mut watch, &mut done);
         progress.finish_and_clear();
-        let machine = Machine::this();
-        report.rows = done.iter().map(|measured| Row::new(measured, &self.traffic, &machine, &self.subject)).collect();
+        let origin = report.origin.clone().unwrap_or_else(Origin::now);
+        report.rows = done.iter().map(|measured| Row::new(measured, &self.traffic, &origin, &self.subject)).collect();
         if let Some(gate) = gate {
             for (row, measured) in report.rows.iter_mut().zip(&done) {
                 row.baseline = gate.compare(measured);
@@ -92,10 +91,8 @@ impl<'a> Tests<'a> {
     }
 
     fn load(&self, n_threads: usize, n_ctx: usize) -> Result<Loaded, OpenError> {
-        let compute =
-            Compute { device: self.args.device, n_threads: Some(n_threads), cache_type: self.args.cache_type };
         let start = Instant::now();
-        let model = self.files.source().load(compute, n_ctx)?;
+        let model = self.files.source().load(self.args.compute(n_threads), n_ctx)?;
         let load = start.elapsed();
         Ok(Loaded { tokens: ordinary_tokens(self.tokenizer.as_deref(), model.n_vocab()), model, load })
     }
@@ -105,8 +102,10 @@ impl<'a> Tests<'a> {
     fn around(&self, report: &mut Report) {
         let model = self.files.path().map_or("demo".into(), |path| path.to_string_lossy());
         for rows in report.rows.chunk_by_mut(|a, b| a.n_threads == b.n_threads) {
-            let mut flags = vec![format!("--threads={}", rows[0].n_threads), format!("--device={}", self.args.device)];
-            flags.extend(self.args.cache_type.map(|kind| format!("--cache-type={kind}")));
+            if interrupt::asked() {
+                return;
+            }
+            let flags = self.args.compute_flags(rows[0].n_threads);
             let exe = std::env::current_exe();
             let times = exe
                 .and_then(|exe| (0..N_FIRST_TOKENS).map(|_| first_token(&exe, &model, SHORT_PROMPT, &flags)).collect());
@@ -146,7 +145,8 @@ fn tell(progress: &ProgressBar, test: &Test, sample: usize) {
     progress.inc(u64::from(sample > 0));
 }
 
-fn subject(files: &ModelFiles, traffic: &Traffic) -> Subject {
+/// The model, without its hash.
+pub(super) fn subject(files: &ModelFiles, traffic: &Traffic) -> Subject {
     let name = files.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let quantization = files.quantization().map(|name| format!(" {name}")).unwrap_or_default();
     Subject {

@@ -1,15 +1,13 @@
 //! Hashing what is in the cache again: the name of a blob is the hash of its content.
 
-use super::super::{
-    cache::Cache,
-    hash::{Algorithm, Hashed},
-};
+use super::super::cache::Cache;
 use super::{
     contents::{Contents, Entry, Holds, Revision},
     error::KeepError,
     locks::is_partial,
     target::Target,
 };
+use crate::hash::{Algorithm, Hashed};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,

@@ -8,11 +8,11 @@ pub use error::PinError;
 use super::{
     cache::Resolved,
     error::quote,
-    hash::{Algorithm, Hashed},
     name::{part_of, stem},
     reference::HubReference,
     select::{ListedFile, Selection, select},
 };
+use crate::hash::{Algorithm, Hashed};
 use std::{
     collections::BTreeSet,
     fs::{self, File},

@@ -1,7 +1,6 @@
 //! The hashes by which the Hub knows its files.
 
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use crate::hash::{Algorithm, Hasher};
 
 /// What the content of a file must hash to. Its text is also the name of the blob in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,12 +9,6 @@ pub enum Digest {
     Sha256(String),
     /// git's name for the content, a SHA-1 with the length before it: files that are in the git repository itself.
     Git(String),
-}
-
-/// A hash being computed.
-pub(super) enum Hasher {
-    Sha256(Sha256),
-    Git(Sha1),
 }
 
 impl Digest {
@@ -47,25 +40,8 @@ impl Digest {
     /// For a file of this size.
     pub(super) fn hasher(&self, size_bytes: u64) -> Hasher {
         match self {
-            Digest::Sha256(_) => Hasher::Sha256(Sha256::new()),
-            Digest::Git(_) => Hasher::Git(Sha1::new_with_prefix(format!("blob {size_bytes}\0"))),
-        }
-    }
-}
-
-impl Hasher {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::Git(hasher) => hasher.update(bytes),
-        }
-    }
-
-    /// In hexadecimal digits, lower case.
-    pub(super) fn finish(self) -> String {
-        match self {
-            Hasher::Sha256(hasher) => format!("{:x}", hasher.finalize()),
-            Hasher::Git(hasher) => format!("{:x}", hasher.finalize()),
+            Digest::Sha256(_) => Algorithm::Sha256.hasher(size_bytes),
+            Digest::Git(_) => Algorithm::GitSha1.hasher(size_bytes),
         }
     }
 }

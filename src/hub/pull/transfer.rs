@@ -2,7 +2,6 @@
 //! without a gap, and one that watches over them.
 
 use super::client::told;
-use super::digest::Hasher;
 use super::error::PullError;
 use super::partial::Partial;
 use super::ranges::Ranges;
@@ -202,7 +201,7 @@ impl<'a> Transfer<'a> {
     fn hash(&self) -> Result<(), PullError> {
         let read = |source| PullError::Cache(crate::hub::HubError::Io { path: self.path.into(), source });
         let mut file = File::open(self.path).map_err(read)?;
-        let mut hasher: Hasher = self.source.digest.hasher(self.source.size_bytes);
+        let mut hasher = self.source.digest.hasher(self.source.size_bytes);
         let mut buffer = Vec::with_capacity(HASHED as usize);
         let mut at = 0;
         while at < self.source.size_bytes {

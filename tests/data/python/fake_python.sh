@@ -15,8 +15,11 @@ result() {
 oneline() { "$@" | awk '/^@taper .*,$/ {held = $0; next} held != "" {held = held $0; if (/}$/) {print held; held = ""}; next} {print}'; }
 same='{"best":1,"gap":0,"logprob":-1.0}'
 case "$job" in
-*unconvertible*\"convert\":true*) echo "no room" >&2; exit 1 ;;
-*\"convert\":true*)
+*\"purpose\":\"start\"*)
+    for event in imported loaded first_token started; do say "{\"event\":\"$event\"}"; done
+    ;;
+*unconvertible*\"purpose\":\"convert\"*) echo "no room" >&2; exit 1 ;;
+*\"purpose\":\"convert\"*)
     folder=$(echo "$job" | sed 's/.*"folder":"\([^"]*\)".*/\1/')
     touch "$folder/weights"
     say '{"event":"converted"}'

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use std::{fs, thread, time::Duration};
 use taper::backend::CacheType;
 use taper::bench::{
-    Ceilings, Clock, Format, Loaded, Machine, Measured, Plan, Report, Row, Subject, Traffic, Wall, Watch,
+    Ceilings, Clock, Format, Loaded, Measured, Origin, Plan, Report, Row, Subject, Traffic, Wall, Watch,
     gate::{Baseline, Gate, Verdict},
     run,
 };
@@ -82,7 +82,7 @@ fn measured(load: &mut Load<'_>, watch: &mut Watch<'_>) -> Measured {
 
 /// What `measured` leaves for later runs, by way of a file.
 fn baseline(measured: &Measured, traffic: &Traffic, folder: &TempDir) -> Baseline {
-    let row = Row::new(measured, traffic, &Machine::this(), &Subject::default());
+    let row = Row::new(measured, traffic, &Origin::now(), &Subject::default());
     let text = Format::Json.render(&Report { rows: vec![row], ..Report::default() }).unwrap();
     let path = folder.path().join("base.json");
     fs::write(&path, text).unwrap();

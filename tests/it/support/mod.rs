@@ -4,4 +4,5 @@ pub(crate) mod compare;
 pub(crate) mod gguf_writer;
 pub(crate) mod hub_cache;
 pub(crate) mod hub_stub;
+pub(crate) mod openai_stub;
 pub(crate) mod tiny;

@@ -1,21 +1,28 @@
-//! Hashes of files as the Hub names them: SHA-256 of what is in LFS, git's SHA-1 of the rest.
+//! Hashes of content: SHA-256, and git's SHA-1, by which the Hub names its files.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::{
-    fmt::Write,
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-/// How a blob is hashed.
+/// How content is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// SHA-256 of the content: files in large file storage.
+    /// SHA-256 of the content: the Hub's files in large file storage.
     Sha256,
-    /// SHA-1 of `blob`, the length and the content, as git does: all other files.
+    /// SHA-1 of `blob`, the length and the content, as git does: its other files.
     GitSha1,
+}
+
+/// A hash being computed.
+pub struct Hasher(State);
+
+enum State {
+    Sha256(Sha256),
+    GitSha1(Sha1),
 }
 
 /// A file as it was read.
@@ -49,43 +56,54 @@ impl Algorithm {
         }
     }
 
+    /// For content of this size.
+    pub fn hasher(self, size_bytes: u64) -> Hasher {
+        Hasher(match self {
+            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::GitSha1 => State::GitSha1(Sha1::new_with_prefix(format!("blob {size_bytes}\0"))),
+        })
+    }
+
     /// Hashes a file, telling `progress` of every piece how many bytes it has. Takes a MiB of memory, whatever the file.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn hash(self, path: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<Hashed> {
-        let file = File::open(path)?;
-        match self {
-            Algorithm::Sha256 => digest(file, Sha256::new(), progress),
-            Algorithm::GitSha1 => {
-                let header = format!("blob {}\0", file.metadata()?.len());
-                digest(file, Sha1::new_with_prefix(header), progress)
+        let mut file = File::open(path)?;
+        let mut hasher = self.hasher(file.metadata()?.len());
+        let mut buffer = vec![0; BUFFER];
+        let mut size_bytes = 0;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(Hashed { size_bytes, hex: hasher.finish() }),
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    size_bytes += n as u64;
+                    progress(n as u64);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
 }
 
-fn digest(mut file: File, mut state: impl Digest, progress: &mut dyn FnMut(u64)) -> io::Result<Hashed> {
-    let mut buffer = vec![0; BUFFER];
-    let mut size_bytes = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => {
-                state.update(&buffer[..n]);
-                size_bytes += n as u64;
-                progress(n as u64);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+impl Hasher {
+    /// Takes in more of the content.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            State::GitSha1(state) => state.update(bytes),
         }
     }
-    let mut hex = String::new();
-    for byte in state.finalize() {
-        // Writing into a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
+
+    /// In hexadecimal digits, lower case.
+    pub fn finish(self) -> String {
+        match self.0 {
+            State::Sha256(state) => format!("{:x}", state.finalize()),
+            State::GitSha1(state) => format!("{:x}", state.finalize()),
+        }
     }
-    Ok(Hashed { size_bytes, hex })
 }
 
 #[cfg(test)]
