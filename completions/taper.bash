@@ -131,7 +131,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__bench)
-            opts="-p -n -d -b -t -r -o -m -q -v -h --n-prompt --n-gen --n-depth --batch --threads --repetitions --output --plot --ceilings --save --baseline --max-regress --budget --kernels --vs --python --vs-timeout --serve --concurrency --requests --rate --prompts --api-key-file --model --offline --locked --device --cache-type --quiet --verbose --color --help"
+            opts="-p -n -d -b -t -r -o -m -q -v -h --n-prompt --n-gen --n-depth --batch --threads --repetitions --output --plot --ceilings --save --baseline --max-regress --budget --kernels --side --vs --python --vs-timeout --serve --concurrency --requests --rate --prompts --endpoint --served-model-name --ignore-eos --seed --api-key-file --model --offline --locked --device --cache-type --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,6 +242,18 @@ _taper() {
                     return 0
                     ;;
                 --prompts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --endpoint)
+                    COMPREPLY=($(compgen -W "completions chat" -- "${cur}"))
+                    return 0
+                    ;;
+                --served-model-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -212,13 +212,17 @@ complete -c taper -n "__fish_taper_using_subcommand bench" -l baseline -d 'Compa
 complete -c taper -n "__fish_taper_using_subcommand bench" -l max-regress -d 'Throughput that a test may lose' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l budget -d 'Seconds to take more samples while they cannot tell' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l vs -d 'Compare with `python`, `python=transformers` or `python=llama-cpp-python`, which do the same work, or with a server at a URL (repeatable)' -r
-complete -c taper -n "__fish_taper_using_subcommand bench" -l python -d 'The Python that has the packages' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l python -d 'The Python that has the packages, also numpy for --kernels' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -l vs-timeout -d 'Seconds that each of them may take' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l serve -d 'Ask a server with OpenAI\'s API from many sides at once, instead of measuring a model; without a URL our own, started for this' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l concurrency -d 'Clients at once' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l requests -d 'Requests of each level' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l rate -d 'Requests a second at random times, instead of clients that wait for their answers' -r
-complete -c taper -n "__fish_taper_using_subcommand bench" -l prompts -d 'Prompts, one a line or as JSON lines [default: made-up texts of -p words]' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l prompts -d 'Prompts, one a line or as JSON lines with `prompt` or `messages` [default: made-up texts of -p words]' -r -F
+complete -c taper -n "__fish_taper_using_subcommand bench" -l endpoint -d 'Where to send texts [default: completions, or chat if the server has only that; messages always go to the chat]' -r -f -a "completions\t'/completions: the prompt as it is'
+chat\t'/chat/completions: the message of a user'"
+complete -c taper -n "__fish_taper_using_subcommand bench" -l served-model-name -d 'The model to ask a server for [default: the first that it lists]' -r
+complete -c taper -n "__fish_taper_using_subcommand bench" -l seed -d 'Seed of prompts and of random times [default: another one each time, so that no server knows the prompts]' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l api-key-file -d 'A file with the key of the server [default: OPENAI_API_KEY]' -r -F
 complete -c taper -n "__fish_taper_using_subcommand bench" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
 complete -c taper -n "__fish_taper_using_subcommand bench" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
@@ -229,6 +233,8 @@ always\t'Even into a file'
 never\t'Never'"
 complete -c taper -n "__fish_taper_using_subcommand bench" -l ceilings -d 'Show what the machine can do beside each test'
 complete -c taper -n "__fish_taper_using_subcommand bench" -l kernels -d 'Measure each kernel beside what the machine can do, and a matrix product beside numpy, instead of a model'
+complete -c taper -n "__fish_taper_using_subcommand bench" -l side -d 'Do the job on standard input, for another taper that compares itself with Python'
+complete -c taper -n "__fish_taper_using_subcommand bench" -l ignore-eos -d 'Ask for answers that go on where the model would end them; not all servers know how'
 complete -c taper -n "__fish_taper_using_subcommand bench" -l offline -d 'Never open a socket: only what is on disk'
 complete -c taper -n "__fish_taper_using_subcommand bench" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand bench" -s v -l verbose -d 'Log what happens to stderr; twice for more'

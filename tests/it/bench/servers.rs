@@ -250,7 +250,8 @@ fn what_fails_leaves_the_sections_before_and_after_it() {
     records(&mut versus(&["--vs", nobody, "--save", &base]), 4);
     let kept: Vec<Value> = serde_json::from_str(&fs::read_to_string(&base).unwrap()).unwrap();
     assert!(kept[0]["samples_ts"].is_array(), "the baseline does not depend on somebody else's server");
-    let output = versus(&["--vs", nobody, "-o", "table"]).arg("-q").assert().code(4).get_output().clone();
+    let flags = ["-q", "-m", "demo", "-p", "8", "-n", "3", "-r", "1", "--vs", nobody];
+    let output = taper(&flags).assert().code(4).get_output().clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("A server: http://127.0.0.1:1/v1\nnote: not measured: no server answers"), "{text}");
 }
@@ -328,8 +329,8 @@ fn an_interrupt_reaches_our_own_side_of_a_comparison_with_python() {
     let folder = Folder::new();
     let model = folder.0.path().join("tiny.gguf");
     fs::write(&model, TinyModel::new(Architecture::Llama, Types::Only(Dtype::Q8_0)).gguf()).unwrap();
-    let flags = ["-p", "8", "-n", "400", "-r", "40", "-t", "2", "--vs", "python", "--python", "/none/python3", "-m"];
-    let (rows, _) = interrupted(plain(&flags).arg(&model), || has_side(std::process::id()));
+    let flags = ["-p", "8", "-n", "400", "-r", "5", "-t", "2", "--vs", "python", "--python", "/none/python3"];
+    let (rows, _) = interrupted(plain(&flags).arg("-m").arg(&model), || has_side(std::process::id()));
     assert!(rows[0]["median_ts"].is_f64() && rows[1]["median_ts"].is_f64(), "{rows:?}");
     assert_eq!(rows.last().unwrap()["error"], "interrupted", "{rows:?}");
 }
