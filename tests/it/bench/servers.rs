@@ -47,8 +47,11 @@ fn records(command: &mut Command, code: i32) -> (Vec<Value>, String) {
     (records, String::from_utf8(output.stderr).unwrap())
 }
 
+/// Paths and prompts of requests.
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
 /// A server that answers, and what it was asked.
-fn good() -> (Stub, Arc<Mutex<Vec<(String, String)>>>) {
+fn good() -> (Stub, Seen) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = asked.clone();
     let stub = Stub::start(move |asked, stream| {
@@ -266,7 +269,10 @@ fn interrupted(command: &mut std::process::Command, ready: impl Fn() -> bool) ->
         thread::sleep(Duration::from_millis(20));
     }
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    // Whoever ends a group of processes may reach this one twice, and wants its results nevertheless.
+    for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{error}");
