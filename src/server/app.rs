@@ -13,11 +13,10 @@ use std::{
     io,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::watch;
 
 /// A loaded model, before it is served.
 pub struct Loaded {
@@ -101,7 +100,7 @@ pub(super) struct App {
     loader: Loader,
     /// Held while a model is loaded: two at once would take the memory of three.
     loading: Mutex<()>,
-    draining: watch::Sender<bool>,
+    draining: AtomicBool,
     n_named: AtomicU64,
 }
 
@@ -142,7 +141,7 @@ impl App {
             model: RwLock::new(Arc::new(model)),
             loader,
             loading: Mutex::new(()),
-            draining: watch::Sender::new(false),
+            draining: AtomicBool::new(false),
             n_named: AtomicU64::new(0),
         })
     }
@@ -188,17 +187,12 @@ impl App {
 
     /// Takes no more requests.
     pub(super) fn drain(&self) {
-        self.draining.send_replace(true);
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Whether no more requests are taken.
     pub(super) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
-    }
-
-    /// Tells when no more requests are taken.
-    pub(super) fn draining(&self) -> watch::Receiver<bool> {
-        self.draining.subscribe()
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// A name that no other request of this process has.

@@ -13,6 +13,9 @@ use std::{io, sync::Arc, time::Duration};
 const TALKERS: usize = 2;
 /// How often what was measured is put in order; without it, what nobody asks for piles up.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How long requests that are on their way over open connections get an answer, which tells them to go elsewhere; then
+/// connections without a request are closed.
+const LATE: Duration = Duration::from_secs(1);
 /// Threads for templates, tokenizers and grammars at most.
 const PREPARERS: usize = 16;
 
@@ -82,8 +85,14 @@ async fn live(app: Arc<App>, ready: impl FnOnce(&str)) -> io::Result<Ended> {
     // From here on clients are refused, so that balancers turn to others.
     listener.take_waiting(&router, &graceful);
     drop(listener);
+    let close = async {
+        if graceful.count() > 0 {
+            tokio::time::sleep(LATE).await;
+        }
+        graceful.shutdown().await;
+    };
     let ended = tokio::select! {
-        () = graceful.shutdown() => Ended::Drained,
+        () = close => Ended::Drained,
         () = tokio::time::sleep(app.settings.drain) => Ended::CutOff(app.busy.n_in_flight()),
         () = signals.end() => Ended::Interrupted,
     };

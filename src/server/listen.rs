@@ -1,31 +1,19 @@
 //! Sockets: TCP or in the file system, plain or TLS.
 
 use super::{Address, app::App};
-use axum::{Router, http::Request};
+use axum::Router;
 use futures_util::FutureExt;
-use hyper::{
-    body::Incoming,
-    server::conn::http1,
-    service::{Service, service_fn},
-};
+use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulConnection, GracefulShutdown},
     service::TowerToHyperService,
 };
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
@@ -34,9 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
-/// How long a connection without any request may hold up the end of the server.
-const UNUSED: Duration = Duration::from_secs(1);
-/// Bytes of the head of a request at most.
+/// Bytes of the head of a request that are gathered at most; the read that brings more than that is taken whole.
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
 /// A connection of any kind.
@@ -113,14 +99,8 @@ impl Listener {
                     _ => return,
                 },
             };
-            let is_used = Arc::new(AtomicBool::new(false));
-            let conversation = watcher.watch(connection(stream, router, app.settings.idle, Arc::clone(&is_used)));
-            let ended = tokio::select! {
-                ended = conversation => ended,
-                () = never_used(app.draining(), &is_used) => Ok(()),
-            };
             // Clients come and go as they please.
-            if let Err(error) = ended {
+            if let Err(error) = watcher.watch(connection(stream, router, app.settings.idle)).await {
                 tracing::debug!(%error, "a connection broke");
             }
             drop(place);
@@ -141,18 +121,8 @@ impl Listener {
     }
 }
 
-/// One connection, which notes in `is_used` that a request has come.
-fn connection(
-    stream: Connection,
-    router: Router,
-    idle: Duration,
-    is_used: Arc<AtomicBool>,
-) -> impl GracefulConnection<Error = hyper::Error> {
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
-        is_used.store(true, Ordering::Relaxed);
-        router.call(request)
-    });
+/// One connection.
+fn connection(stream: Connection, router: Router, idle: Duration) -> impl GracefulConnection<Error = hyper::Error> {
     // A client that takes nothing gives its place up, as one that sends nothing does.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(idle));
@@ -160,17 +130,7 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(MOST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
-}
-
-/// Ends when the server is about to, and nothing has come over the connection.
-async fn never_used(mut draining: watch::Receiver<bool>, is_used: &AtomicBool) {
-    // Without a sender there is no server.
-    let _ = draining.wait_for(|is_draining| *is_draining).await;
-    sleep(UNUSED).await;
-    if is_used.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
-    }
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router))
 }
 
 /// A socket in the file system, for its owner only.

@@ -152,7 +152,7 @@ pub(super) struct Phases {
 
 impl Phases {
     /// From the request to its first token.
-    pub(super) fn to_first_token(&self) -> Duration {
+    pub(super) fn to_first_token(self) -> Duration {
         self.queue + self.prefill
     }
 }

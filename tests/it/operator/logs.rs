@@ -52,8 +52,8 @@ fn each_request_is_a_line_of_json_without_its_text_or_key() {
     let key = ("authorization", "Bearer sesame-key");
     let (_, _, whole) = ask(&[key, ("x-request-id", "mine-1")], false);
     let (_, headers, _) = ask(&[key], true);
-    let given = &headers.iter().find(|(name, _)| name == "x-request-id").unwrap().1;
-    assert_eq!(ask(&[("x-request-id", "not an id\u{7f}")], false).0, 401);
+    let given = headers.iter().find(|(name, _)| name == "x-request-id").unwrap().1.as_str();
+    assert_eq!(ask(&[("x-request-id", "not an id")], false).0, 401);
     assert_eq!(logged.server.request("GET", "/readyz", &[], b"").0, 200);
 
     let lines = logged.requests(3);

@@ -80,7 +80,8 @@ impl Nginx {
             return Err(format!("{status}: {}", response.body_mut().read_to_string().unwrap_or_default()));
         }
         if body["stream"] != true {
-            let answer: Value = response.body_mut().read_json().map_err(|error| error.to_string())?;
+            let answer = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+            let answer: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
             return Ok(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned());
         }
         let (mut text, mut is_done) = (String::new(), false);
@@ -123,7 +124,7 @@ fn replicas_are_restarted_one_by_one_under_load_and_no_request_fails() {
         let client = |i: usize| {
             let (agent, mut failed) = (nginx.agent(), Vec::new());
             while !over.load(Ordering::Relaxed) {
-                match nginx.ask(&agent, &body(i % 2 == 0)) {
+                match nginx.ask(&agent, &body(i.is_multiple_of(2))) {
                     Ok(answer) if answer == expected => _ = n.fetch_add(1, Ordering::Relaxed),
                     Ok(answer) => failed.push(format!("other answer: {answer}")),
                     Err(error) => failed.push(error),
