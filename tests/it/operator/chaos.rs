@@ -182,7 +182,7 @@ fn more_clients_than_are_let_in_wait_until_others_are_gone() {
 
 #[test]
 fn clients_that_do_not_read_hold_nobody_up_and_lose_their_place() {
-    let victim = Victim::start(&["--parallel", "16", "--queue", "64", "--idle-seconds", "2", "--log-format", "json"]);
+    let victim = Victim::start(&["--parallel", "64", "--idle-seconds", "2", "--log-format", "json"]);
     // Every token comes with a kilobyte about the likeliest, so that no buffer takes all of it.
     let body = json!({
         "prompt": "a", "n": 16, "max_tokens": 1500, "ignore_eos": true, "stream": true, "logprobs": 20,
