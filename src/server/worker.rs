@@ -52,7 +52,7 @@ struct Listener {
     index: usize,
     updates: UnboundedSender<(usize, Update)>,
     /// Counts the request as long as it is there.
-    _in_flight: InFlight,
+    in_flight: InFlight,
     meter: Meter,
     record: Arc<Record>,
     /// What is not known of it yet, from what was asked for.
@@ -89,7 +89,7 @@ impl Worker {
             let meter = Meter::start(Arc::clone(&self.instruments), request.prompt.len());
             let answered = Answered::of(&self.model, &request);
             let (updates, record) = (updates.clone(), Arc::clone(record));
-            let listener = Listener { index, updates, _in_flight: in_flight, meter, record, answered };
+            let listener = Listener { index, updates, in_flight, meter, record, answered };
             // The thread lives as long as this handle; if it is gone, so is the process.
             let _ = self.jobs.send(Submitted { request, listener });
         }
@@ -182,12 +182,19 @@ impl Listener {
     fn finish(self, completion: Completion) {
         let phases = self.meter.finish(&completion);
         self.record.answer(self.answered.clone().done(phases, &completion));
-        self.tell(Update::Done(Box::new(completion)));
+        self.end(Update::Done(Box::new(completion)));
     }
 
     fn fail(self, error: EngineError) {
         self.meter.fail();
-        self.tell(Update::Failed(error));
+        self.end(Update::Failed(error));
+    }
+
+    /// Tells the last of it. By then the place is free, and the record is with whoever sends the answer.
+    fn end(self, update: Update) {
+        let Listener { index, updates, in_flight, record, .. } = self;
+        drop((in_flight, record));
+        let _ = updates.send((index, update));
     }
 
     fn tell(&self, update: Update) {
