@@ -851,7 +851,7 @@ _taper() {
             return 0
             ;;
         taper__subcmd__serve)
-            opts="-m -c -t -q -v -h --host --port --unix-socket --tls-cert --tls-key --api-key-file --admin-key-file --insecure --allow-host --cors --rate-limit --parallel --queue --kv-cache-bytes --max-body-bytes --max-connections --idle-seconds --drain-seconds --alias --model --offline --locked --ctx-size --threads --device --cache-type --quiet --verbose --color --help"
+            opts="-m -c -t -q -v -h --host --port --unix-socket --tls-cert --tls-key --api-key-file --admin-key-file --insecure --allow-host --cors --rate-limit --parallel --queue --kv-cache-bytes --max-body-bytes --max-connections --idle-seconds --ping-seconds --drain-seconds --log-format --log-text --otlp-endpoint --alias --model --offline --locked --ctx-size --threads --device --cache-type --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -921,7 +921,19 @@ _taper() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ping-seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --drain-seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --otlp-endpoint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

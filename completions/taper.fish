@@ -112,7 +112,11 @@ complete -c taper -n "__fish_taper_using_subcommand serve" -l kv-cache-bytes -d 
 complete -c taper -n "__fish_taper_using_subcommand serve" -l max-body-bytes -d 'Bytes of the body of a request at most' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -l max-connections -d 'Connections at once at most' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -l idle-seconds -d 'Seconds that a request may take to arrive and a connection to stay idle' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l ping-seconds -d 'Seconds after which a stream without news shows that it lives' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -l drain-seconds -d 'Seconds that requests under way may take when the server ends' -r
+complete -c taper -n "__fish_taper_using_subcommand serve" -l log-format -d 'Log a line for each request to stderr, in this form' -r -f -a "text\t'For people'
+json\t'An object a line'"
+complete -c taper -n "__fish_taper_using_subcommand serve" -l otlp-endpoint -d 'Send traces to an OpenTelemetry collector over HTTP; without URL to where the OTEL_ variables say, else to localhost:4318' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -l alias -d 'How clients call the model [default: as it was asked for]' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -s m -l model -d 'A .gguf file, a folder with safetensors, `owner/repo[:QUANT][@REVISION]` of the Hub, or `demo`' -r
 complete -c taper -n "__fish_taper_using_subcommand serve" -l locked -d 'Only what this lock file pins; every file is hashed before it is used, about a second for 1 to 2 GB' -r -F
@@ -124,6 +128,7 @@ complete -c taper -n "__fish_taper_using_subcommand serve" -l color -d 'Whether 
 always\t'Even into a file'
 never\t'Never'"
 complete -c taper -n "__fish_taper_using_subcommand serve" -l insecure -d 'Let everybody on the network in without a key'
+complete -c taper -n "__fish_taper_using_subcommand serve" -l log-text -d 'Log what is asked and answered too'
 complete -c taper -n "__fish_taper_using_subcommand serve" -l offline -d 'Never open a socket: only what is on disk'
 complete -c taper -n "__fish_taper_using_subcommand serve" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c taper -n "__fish_taper_using_subcommand serve" -s v -l verbose -d 'Log what happens to stderr; twice for more'

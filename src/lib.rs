@@ -15,7 +15,8 @@
 //!   chat on a terminal.
 //! - [`hub`]: references to models (`owner/repo:QUANT@REVISION`), which files they mean, the cache on disk that Python's
 //!   `huggingface_hub` shares (`keep/` puts it in order), and pins of what references stand for. [`hub::pull`] fetches
-//!   models, and is the only place that opens sockets to others.
+//!   models. It opens sockets to others, as do [`bench::load`], which asks servers, and `server/collector.rs`, which sends
+//!   traces; nothing else does.
 //! - [`server`]: OpenAI's API over HTTP, in front of an engine.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts.

@@ -27,7 +27,7 @@ mod tokenize;
 mod verify;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use output::Output;
+use output::{LogFormat, Logs, Output};
 use std::process::ExitCode;
 
 /// Run language models on your own machine.
@@ -87,6 +87,18 @@ enum Command {
     Man(man::Args),
 }
 
+impl Cli {
+    /// The logs that are wanted: with -v what happens, with -vv every step. A server has its own.
+    fn logs(&self) -> Option<Logs> {
+        let Global { quiet, verbose, .. } = self.global;
+        if let Command::Serve(args) = &self.command {
+            return Some(args.logs(quiet, verbose));
+        }
+        let filter = ["", "taper=info", "taper=debug"][usize::from(verbose.min(2))];
+        (verbose > 0).then_some(Logs { filter, format: LogFormat::Text, with_time: false })
+    }
+}
+
 /// Parses the command line, runs it, and reports what went wrong.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -94,7 +106,9 @@ pub fn main() -> ExitCode {
         Err(error) => return output::report_usage(&error).into(),
     };
     let output = Output::new(cli.global.quiet, cli.global.color);
-    output::start_logging(cli.global.verbose);
+    if let Some(logs) = cli.logs() {
+        output::start_logging(logs);
+    }
     let result = match cli.command {
         Command::Run(args) => run::execute(&args, &output),
         Command::Pull(args) => pull::execute(&args, &output),

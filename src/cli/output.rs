@@ -217,14 +217,33 @@ fn one_line(report: &str) -> String {
     format!("{error}\n{}", hints.concat())
 }
 
-/// Sends logs to stderr: warnings, with -v what happens, with -vv every step.
-pub(crate) fn start_logging(verbose: u8) {
-    if verbose == 0 {
-        return;
-    }
-    let level = if verbose == 1 { "taper=info" } else { "taper=debug" };
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// An object a line
+    Json,
+}
+
+/// Which logs are written, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logs {
+    /// Levels of modules, as `tracing_subscriber`'s filters have them.
+    pub(crate) filter: &'static str,
+    pub(crate) format: LogFormat,
+    pub(crate) with_time: bool,
+}
+
+/// Sends logs to stderr.
+pub(crate) fn start_logging(logs: Logs) {
     let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(ansi).without_time().init();
+    let builder = tracing_subscriber::fmt().with_env_filter(logs.filter).with_writer(io::stderr).with_ansi(ansi);
+    match (logs.format, logs.with_time) {
+        (LogFormat::Json, _) => builder.json().flatten_event(true).with_current_span(false).init(),
+        (LogFormat::Text, true) => builder.init(),
+        (LogFormat::Text, false) => builder.without_time().init(),
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use super::{
     args::{ComputeArgs, ModelArgs, positive},
     exit::{Exit, UsageError},
-    output::Output,
+    output::{LogFormat, Logs, Output},
 };
 use crate::{
     engine::Prompter,
-    server::{Address, Ended, Loaded, Settings, TlsFiles, serve},
+    server::{Address, Ended, Loaded, Settings, TlsFiles, Tracing, serve},
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -68,9 +68,24 @@ pub(crate) struct Args {
     /// Seconds that a request may take to arrive and a connection to stay idle
     #[arg(long, value_name = "N", default_value_t = 60, help_heading = "Capacity")]
     idle_seconds: u64,
+    /// Seconds after which a stream without news shows that it lives
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Capacity")]
+    ping_seconds: u64,
     /// Seconds that requests under way may take when the server ends
     #[arg(long, value_name = "N", default_value_t = 30, help_heading = "Capacity")]
     drain_seconds: u64,
+    /// Log a line for each request to stderr, in this form
+    #[arg(long, value_name = "FORMAT", help_heading = "Logs and traces")]
+    log_format: Option<LogFormat>,
+    /// Log what is asked and answered too
+    #[arg(long, help_heading = "Logs and traces")]
+    log_text: bool,
+    /// Send traces to an OpenTelemetry collector over HTTP; without URL to where the OTEL_ variables say, else to
+    /// localhost:4318
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", value_parser = collector)]
+    #[arg(help_heading = "Logs and traces")]
+    otlp_endpoint: Option<String>,
     /// How clients call the model [default: as it was asked for]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     alias: Option<String>,
@@ -98,7 +113,29 @@ pub(crate) fn execute(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     })
 }
 
+/// The address of a collector; empty for what the environment says.
+fn collector(text: &str) -> Result<String, String> {
+    let is_url = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match is_url {
+        Some("") | None if !text.is_empty() => Err("expected http://HOST:PORT or https://HOST:PORT".into()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 impl Args {
+    /// Warnings, and with `--log-format` a line a request; more with `-v`, less with `-q`.
+    pub(super) fn logs(&self, quiet: bool, verbose: u8) -> Logs {
+        let wants_requests = self.log_format.is_some() || self.log_text;
+        let filter = match verbose {
+            0 if wants_requests => "taper=warn,taper::server=info",
+            0 if quiet => "taper=error",
+            0 => "taper=warn",
+            1 => "taper=info",
+            _ => "taper=debug",
+        };
+        Logs { filter, format: self.log_format.unwrap_or(LogFormat::Text), with_time: true }
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let is_public = self.unix_socket.is_none() && !self.host.is_loopback();
         if is_public && self.api_key_file.is_none() && !self.insecure {
@@ -126,8 +163,13 @@ impl Args {
             max_body_bytes: self.max_body_bytes,
             idle: Duration::from_secs(self.idle_seconds),
             drain: Duration::from_secs(self.drain_seconds),
-            ping: Duration::from_secs(15),
+            ping: Duration::from_secs(self.ping_seconds),
             n_connections: self.max_connections,
+            log_text: self.log_text,
+            tracing: self
+                .otlp_endpoint
+                .clone()
+                .map(|url| Tracing { endpoint: Some(url).filter(|url| !url.is_empty()) }),
         })
     }
 

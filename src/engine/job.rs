@@ -39,6 +39,8 @@ pub(super) struct Job {
     /// Logits of the tokens that the constraint allows.
     allowed: Vec<f32>,
     started: Instant,
+    /// From the request to when work on it began.
+    queue: Option<Duration>,
     /// From the request to the logits after the prompt.
     prompt: Option<Duration>,
 }
@@ -58,8 +60,14 @@ impl Job {
             request,
             allowed: Vec::new(),
             started: Instant::now(),
+            queue: None,
             prompt: None,
         }
+    }
+
+    /// Work on it begins, for the first time or again.
+    pub(super) fn begin(&mut self) {
+        self.queue.get_or_insert_with(|| self.started.elapsed());
     }
 
     /// Tokens that are to be computed before the next can be chosen.
@@ -152,6 +160,7 @@ impl Job {
             Some(Ok(reason)) if self.answer.finish(sink).is_continue() => reason,
             _ => FinishReason::Cancelled,
         };
+        let queue = self.queue.unwrap_or_else(|| self.started.elapsed());
         let prompt = self.prompt.unwrap_or_else(|| self.started.elapsed());
         let (n_prompt, n_reused, n_tokens) = (self.request.prompt.len(), self.n_reused, self.answer.tokens.len());
         tracing::info!(n_prompt, n_reused, n_tokens, ?prompt, ?generation, reason = finish_reason.name(), "answered");
@@ -164,7 +173,7 @@ impl Job {
             fits: self.request.constraint.as_mut().map(Constraint::fits),
             n_prompt,
             n_reused,
-            timings: Timings { prompt, first_token, generation },
+            timings: Timings { queue, prompt, first_token, generation },
         };
         (Ok(completion), self.tokens)
     }

@@ -101,6 +101,8 @@ pub struct Completion {
 /// How long an answer took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
+    /// From the request to when work on it began.
+    pub queue: Duration,
     /// From the request to the logits after the prompt.
     pub prompt: Duration,
     /// From the request to the first token.

@@ -91,6 +91,7 @@ impl Engine {
                 self.waiting.insert(0, job);
                 return;
             }
+            job.begin();
             self.running.push(job);
         }
     }

@@ -1,15 +1,18 @@
 //! What all requests share: the model, the settings, and whether the server takes more.
 
-use super::{Settings, error::ApiError, keys::Keys, tools::CallFormat, worker::Worker};
+use super::{
+    Settings, busy::AllBusy, error::ApiError, keys::Keys, spans::Traces, tls::Tls, tools::CallFormat, worker::Worker,
+};
 use crate::{
     engine::{Constraint, Engine, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Prompter},
     sampling::SamplingParams,
 };
+use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     io,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -49,12 +52,12 @@ impl Model {
         let Loaded { name, files, engine, prompter } = loaded;
         let template = files.template_source()?.unwrap_or_default();
         Ok(Model {
-            name,
             sampling: files.sampling()?,
             call_format: CallFormat::of_template(&template),
             n_ctx: engine.n_ctx(),
             n_vocab: engine.model().n_vocab(),
-            worker: Worker::start(engine, n_most)?,
+            worker: Worker::start(&name, engine, n_most)?,
+            name,
             created: now(),
             prompter,
             grammars: OnceLock::new(),
@@ -89,25 +92,58 @@ pub(super) struct App {
     pub(super) keys: Keys,
     /// Of those who may reload the model; `None` if nobody may.
     pub(super) admin_keys: Option<Keys>,
+    pub(super) tls: Option<Tls>,
     pub(super) metrics: Option<PrometheusHandle>,
+    pub(super) traces: Option<Arc<Traces>>,
+    pub(super) busy: AllBusy,
     model: RwLock<Arc<Model>>,
     loader: Loader,
+    /// Held while a model is loaded: two at once would take the memory of three.
+    loading: Mutex<()>,
     draining: AtomicBool,
     n_named: AtomicU64,
 }
 
+/// Why there is no new model.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// One is being loaded already.
+    #[error("the model is being loaded already")]
+    UnderWay,
+    /// The keys or the model cannot be loaded.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
 impl App {
-    pub(super) fn new(settings: Settings, keys: Keys, admin_keys: Option<Keys>, model: Model, loader: Loader) -> App {
-        App {
+    /// Reads the keys, and takes the model into service.
+    ///
+    /// # Errors
+    /// If a file of the settings cannot be used, or the collector of traces has no address.
+    pub(super) fn new(settings: Settings, loaded: Loaded, loader: Loader) -> Result<App, StartError> {
+        let keys = Keys::read(settings.keys_file.clone(), settings.rate_limit)?;
+        let admin_keys = settings.admin_keys_file.clone().map(|file| Keys::read(Some(file), None)).transpose()?;
+        let tls = settings.tls.clone().map(Tls::read).transpose()?;
+        let traces = settings.tracing.as_ref().map(Traces::start).transpose()?.map(Arc::new);
+        // Before the model, which makes its instruments.
+        let metrics = super::metrics::recorder();
+        let model = Model::start(loaded, settings.n_most())?;
+        let busy = AllBusy::default();
+        busy.add(model.worker.busy());
+        Ok(App {
             settings,
             keys,
             admin_keys,
-            metrics: super::metrics::recorder(),
+            tls,
+            metrics,
+            traces,
+            busy,
             model: RwLock::new(Arc::new(model)),
             loader,
+            loading: Mutex::new(()),
             draining: AtomicBool::new(false),
             n_named: AtomicU64::new(0),
-        }
+        })
     }
 
     /// The model that is served now. Who holds it can finish with it after another has taken its place.
@@ -127,10 +163,24 @@ impl App {
         }
     }
 
-    /// Loads the model anew and serves it from now on; requests under way end with the old one.
-    pub(super) fn reload(&self) -> anyhow::Result<()> {
-        let model = Model::start((self.loader)()?, self.settings.n_most())?;
+    /// Reads keys and certificates and loads the model anew, and serves it from now on; requests under way end with the old
+    /// one. What cannot be read stays as it was, and what comes after it.
+    ///
+    /// # Errors
+    /// [`ReloadError`].
+    pub(super) fn reload(&self) -> Result<(), ReloadError> {
+        let _loading = match self.loading.try_lock() {
+            Ok(loading) => loading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(ReloadError::UnderWay),
+        };
+        self.keys.reload().context("the keys stay as they were")?;
+        self.admin_keys.as_ref().map_or(Ok(()), Keys::reload).context("the admin's keys stay as they were")?;
+        self.tls.as_ref().map_or(Ok(()), Tls::reload).context("the certificates stay as they were")?;
+        let model = (self.loader)().and_then(|loaded| Ok(Model::start(loaded, self.settings.n_most())?));
+        let model = model.context("the model stays as it was")?;
         tracing::info!(model = model.name, "reloaded");
+        self.busy.add(model.worker.busy());
         *self.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
         Ok(())
     }

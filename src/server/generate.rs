@@ -4,6 +4,7 @@ use super::{
     app::{App, Model, now},
     choice::{Choice, whole},
     error::ApiError,
+    record::Record,
     stream::stream,
     tools::{CallParser, Tools},
     wire::{Body, Ids, Kind, LogprobsField, PromptField, ResponseFormat, parse},
@@ -13,7 +14,7 @@ use crate::{
     text::{Content, Conversation, Message},
 };
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::State,
     response::{IntoResponse, Response},
@@ -32,15 +33,21 @@ const MOST_LOGPROBS: usize = 20;
 /// The length of a completion whose request does not say it, as in OpenAI's API.
 const COMPLETION_TOKENS: usize = 16;
 
-pub(super) async fn chat(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ApiError> {
-    answer(app, Kind::Chat, body).await
+type Recorded = Extension<Arc<Record>>;
+
+pub(super) async fn chat(State(app): State<Arc<App>>, record: Recorded, body: Bytes) -> Result<Response, ApiError> {
+    answer(app, &record, Kind::Chat, body).await
 }
 
-pub(super) async fn completion(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ApiError> {
-    answer(app, Kind::Text, body).await
+pub(super) async fn completion(
+    State(app): State<Arc<App>>,
+    record: Recorded,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    answer(app, &record, Kind::Text, body).await
 }
 
-async fn answer(app: Arc<App>, kind: Kind, body: Bytes) -> Result<Response, ApiError> {
+async fn answer(app: Arc<App>, record: &Arc<Record>, kind: Kind, body: Bytes) -> Result<Response, ApiError> {
     let body: Body = parse(&body)?;
     let model = app.model_named(body.model.as_deref())?;
     let ids = Ids {
@@ -56,7 +63,7 @@ async fn answer(app: Arc<App>, kind: Kind, body: Bytes) -> Result<Response, ApiE
     let prepared = blocking(move || prepare(&model, kind, &id, &body)).await??;
     let (requests, choices) = prepared.into_iter().unzip();
     let updates = worker
-        .submit(requests)
+        .submit(requests, record)
         .ok_or_else(|| ApiError::busy("all places are taken and the queue is full", Duration::from_secs(1)))?;
     if is_stream {
         return Ok(stream(ids, choices, updates, options.include_usage.unwrap_or(false), app.settings.ping));

@@ -1,6 +1,11 @@
 //! What every request passes: whether it comes from where it may, with a key, and not too large, too slow or too often.
 
-use super::{app::App, error::ApiError, metrics::count_request};
+use super::{
+    app::App,
+    error::ApiError,
+    keys::KeyHash,
+    record::{Asked, Record, Watched},
+};
 use axum::{
     body::{Body, to_bytes},
     extract::{MatchedPath, Request, State},
@@ -8,32 +13,42 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Names a request in logs and traces.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Paths that need no key: what balancers and people look at first. None of them tells what others ask.
 const OPEN_PATHS: [&str; 6] = ["/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json"];
 
-/// Lets a request through, counts and logs it.
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
+/// Lets a request through, and has it written down.
+pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = request_id(&app, request.headers());
-    let method = request.method().clone();
-    // The pattern and not what the client wrote: metrics must not grow with strangers' fancies.
-    let path = request.extensions().get::<MatchedPath>().map_or("other".to_owned(), |path| path.as_str().to_owned());
-    let mut response = match admit(&app, request, &path).await {
+    let record = Arc::new(record(&app, &request, &id));
+    request.extensions_mut().insert(Arc::clone(&record));
+    let mut response = match admit(&app, request, &record).await {
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    let status = response.status();
-    count_request(&path, status.as_u16());
-    tracing::info!(request_id = ?id, %method, path, status = status.as_u16(), took = ?started.elapsed(), "request");
+    record.respond(response.status());
     response.headers_mut().insert(REQUEST_ID, id);
     if app.is_draining() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    response.map(|body| Watched::body(body, record))
+}
+
+fn record(app: &App, request: &Request, id: &HeaderValue) -> Record {
+    // The pattern and not what the client wrote: metrics must not grow with strangers' fancies.
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+    let asked = Asked {
+        id: String::from_utf8_lossy(id.as_bytes()).into_owned(),
+        method: request.method().to_string(),
+        route: route.to_owned(),
+        path: request.uri().path().to_owned(),
+    };
+    let spans = app.traces.as_ref().map(|traces| traces.request(&asked.method, route, request.headers()));
+    Record::begin(asked, spans, app.settings.log_text)
 }
 
 /// The id that the client gave the request, if it looks like one, else a new one.
@@ -46,23 +61,23 @@ fn request_id(app: &App, headers: &HeaderMap) -> HeaderValue {
     given.cloned().unwrap_or_else(new)
 }
 
-async fn admit(app: &App, request: Request, path: &str) -> Result<Request, ApiError> {
+async fn admit(app: &App, request: Request, record: &Record) -> Result<Request, ApiError> {
     check_host(app, request.headers())?;
     check_origin(app, &request)?;
-    if !OPEN_PATHS.contains(&path) && !path.starts_with("/admin/") {
-        let place = check_key(app, request.headers())?;
-        app.keys.count(place).map_err(|after| ApiError::busy("too many requests with this key", after))?;
+    if !OPEN_PATHS.contains(&record.route()) && !record.route().starts_with("/admin/") {
+        let key = check_key(app, request.headers())?;
+        app.keys.count(key).map_err(|after| ApiError::busy("too many requests with this key", after))?;
         if app.is_draining() {
             return Err(ApiError::unavailable("the server is about to end"));
         }
     }
-    read_body(app, request).await
+    read_body(app, request, record).await
 }
 
 /// Refuses names that are not ours. A page of a stranger can have its name lead here, and would then be let in as if it were
-/// our own; with a key it would not get in.
+/// our own; where keys are asked for it would not get in, and names count only if some are given.
 fn check_host(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
-    if app.keys.are_wanted() {
+    if app.keys.are_wanted() && app.settings.hosts.is_empty() {
         return Ok(());
     }
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return Ok(()) };
@@ -95,8 +110,8 @@ fn check_origin(app: &App, request: &Request) -> Result<(), ApiError> {
     Err(ApiError::forbidden(format!("pages of `{}` may not use this server; --cors adds them", origin.escape_debug())))
 }
 
-/// The place of the client's key; `None` where none is wanted.
-fn check_key(app: &App, headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
+/// The client's key; `None` where none is wanted.
+fn check_key(app: &App, headers: &HeaderMap) -> Result<Option<KeyHash>, ApiError> {
     if !app.keys.are_wanted() {
         return Ok(None);
     }
@@ -112,7 +127,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The request with all of its body read.
-async fn read_body(app: &App, request: Request) -> Result<Request, ApiError> {
+async fn read_body(app: &App, request: Request, record: &Record) -> Result<Request, ApiError> {
     let most = app.settings.max_body_bytes;
     let (parts, body) = request.into_parts();
     let too_large =
@@ -127,6 +142,7 @@ async fn read_body(app: &App, request: Request) -> Result<Request, ApiError> {
         Ok(Err(error)) => return Err(ApiError::invalid("", format!("the body cannot be read: {error}"))),
         Err(_) => return Err(ApiError::of_status(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
     };
+    record.question(&bytes);
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 

@@ -8,18 +8,19 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// A key as it is kept: its hash, so that keys of all lengths compare alike.
-type Hash = [u8; 32];
+pub(super) type KeyHash = [u8; 32];
 
 /// Known keys, read from a file with a key a line; empty lines and those with `#` are left out.
 pub(super) struct Keys {
     file: Option<PathBuf>,
-    hashes: RwLock<Vec<Hash>>,
+    hashes: RwLock<Vec<KeyHash>>,
     /// Requests a minute.
     rate_limit: Option<u32>,
-    buckets: Mutex<HashMap<Option<usize>, Bucket>>,
+    /// Of each key that has asked; without keys all share one.
+    buckets: Mutex<HashMap<Option<KeyHash>, Bucket>>,
 }
 
 /// Requests that may still come: it fills with time, up to a minute's worth.
@@ -47,10 +48,12 @@ impl Keys {
         let Some(file) = &self.file else { return Ok(()) };
         let text = fs::read_to_string(file)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let hashes: Vec<Hash> = lines.map(hash).collect();
+        let hashes: Vec<KeyHash> = lines.map(hash).collect();
         if hashes.is_empty() {
             return Err(io::Error::other(format!("`{}` has no key", file.display())));
         }
+        let known = |key: &Option<KeyHash>, _: &mut Bucket| key.is_none_or(|key| hashes.contains(&key));
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).retain(known);
         *self.hashes.write().unwrap_or_else(PoisonError::into_inner) = hashes;
         Ok(())
     }
@@ -60,19 +63,20 @@ impl Keys {
         self.file.is_some()
     }
 
-    /// The place of `key` among those known. How long this takes does not tell how much of a key is right.
-    pub(super) fn find(&self, key: &str) -> Option<usize> {
+    /// `key` as it is kept, if it is known. How long this takes does not tell how much of a key is right.
+    pub(super) fn find(&self, key: &str) -> Option<KeyHash> {
         let key = hash(key);
         let hashes = self.hashes.read().unwrap_or_else(PoisonError::into_inner);
-        hashes.iter().enumerate().fold(None, |found, (i, known)| if known.ct_eq(&key).into() { Some(i) } else { found })
+        let is_known = hashes.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&key));
+        bool::from(is_known).then_some(key)
     }
 
-    /// Counts a request with the key at `place`; an error says after how long it may come again.
-    pub(super) fn count(&self, place: Option<usize>) -> Result<(), Duration> {
+    /// Counts a request with `key`; an error says after how long it may come again.
+    pub(super) fn count(&self, key: Option<KeyHash>) -> Result<(), Duration> {
         let Some(per_minute) = self.rate_limit else { return Ok(()) };
         let (per_minute, now) = (f64::from(per_minute), Instant::now());
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(place).or_insert(Bucket { n_left: per_minute, at: now });
+        let bucket = buckets.entry(key).or_insert(Bucket { n_left: per_minute, at: now });
         let since = now.duration_since(bucket.at).as_secs_f64();
         bucket.n_left = (bucket.n_left + since * per_minute / 60.0).min(per_minute);
         bucket.at = now;
@@ -84,7 +88,7 @@ impl Keys {
     }
 }
 
-fn hash(key: &str) -> Hash {
+fn hash(key: &str) -> KeyHash {
     Sha256::digest(key.as_bytes()).into()
 }
 
@@ -100,22 +104,22 @@ mod tests {
         let keys = Keys::read(Some(file.path().into()), None).expect("keys");
         assert_eq!(
             [keys.find("one"), keys.find("second"), keys.find("# two"), keys.find("")],
-            [Some(0), Some(1), None, None]
+            [Some(hash("one")), Some(hash("second")), None, None]
         );
         fs::write(file.path(), "third").expect("written");
         keys.reload().expect("keys");
-        assert_eq!((keys.find("one"), keys.find("third")), (None, Some(0)));
+        assert_eq!((keys.find("one"), keys.find("third")), (None, Some(hash("third"))));
         fs::write(file.path(), "# none\n").expect("written");
         assert!(keys.reload().is_err());
-        assert_eq!(keys.find("third"), Some(0));
+        assert!(keys.find("third").is_some());
     }
 
     #[test]
     fn each_key_has_its_own_limit() {
         let keys = Keys::read(None, Some(2)).expect("no file");
-        let counted: Vec<bool> = [Some(0), Some(0), Some(0), Some(1)].map(|place| keys.count(place).is_ok()).into();
+        let counted = ["a", "a", "a", "b"].map(|key| keys.count(Some(hash(key))).is_ok());
         assert_eq!(counted, [true, true, false, true]);
-        let wait = keys.count(Some(0)).expect_err("used up");
+        let wait = keys.count(Some(hash("a"))).expect_err("used up");
         assert!(wait > Duration::from_secs(25) && wait <= Duration::from_secs(30), "{wait:?}");
     }
 }

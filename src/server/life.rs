@@ -2,16 +2,20 @@
 
 use super::{
     Settings,
-    app::{App, Loaded, Loader, Model, StartError},
-    keys::Keys,
+    app::{App, Loaded, Loader, StartError},
     listen::Listener,
     routes::router,
 };
 use hyper_util::server::graceful::GracefulShutdown;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 /// Threads that speak with clients; computing is done elsewhere.
 const TALKERS: usize = 2;
+/// How often what was measured is put in order; without it, what nobody asks for piles up.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long requests that are on their way over open connections get an answer, which tells them to go elsewhere; then
+/// connections without a request are closed.
+const LATE: Duration = Duration::from_secs(1);
 /// Threads for templates, tokenizers and grammars at most.
 const PREPARERS: usize = 16;
 
@@ -48,21 +52,23 @@ pub fn serve(
         .max_blocking_threads(PREPARERS)
         .enable_all()
         .build()?;
-    let keys = Keys::read(settings.keys_file.clone(), settings.rate_limit)?;
-    let admin_keys = settings.admin_keys_file.clone().map(|file| Keys::read(Some(file), None)).transpose()?;
-    let model = Model::start(loaded, settings.n_most())?;
-    let app = Arc::new(App::new(settings, keys, admin_keys, model, loader));
-    let ended = runtime.block_on(live(app, ready))?;
+    let app = Arc::new(App::new(settings, loaded, loader)?);
+    allow_connections(app.settings.n_connections);
+    let ended = runtime.block_on(live(Arc::clone(&app), ready))?;
     // What is left has been given its time.
     runtime.shutdown_background();
+    if let Some(traces) = app.traces.as_ref().filter(|_| ended != Ended::Interrupted) {
+        traces.end();
+    }
     Ok(ended)
 }
 
 async fn live(app: Arc<App>, ready: impl FnOnce(&str)) -> io::Result<Ended> {
-    let listener = Listener::bind(&app.settings).await?;
+    let listener = Listener::bind(Arc::clone(&app)).await?;
     let mut signals = Signals::new()?;
     let router = router(Arc::clone(&app));
     let graceful = GracefulShutdown::new();
+    tokio::spawn(keep_up(Arc::clone(&app)));
     ready(&listener.url);
     loop {
         tokio::select! {
@@ -74,13 +80,20 @@ async fn live(app: Arc<App>, ready: impl FnOnce(&str)) -> io::Result<Ended> {
         }
     }
     app.drain();
-    let n = app.model().worker.n_in_flight();
+    let n = app.busy.n_in_flight();
     tracing::info!(n, "ending when the requests under way are answered");
     // From here on clients are refused, so that balancers turn to others.
+    listener.take_waiting(&router, &graceful);
     drop(listener);
+    let close = async {
+        if graceful.count() > 0 {
+            tokio::time::sleep(LATE).await;
+        }
+        graceful.shutdown().await;
+    };
     let ended = tokio::select! {
-        () = graceful.shutdown() => Ended::Drained,
-        () = tokio::time::sleep(app.settings.drain) => Ended::CutOff(app.model().worker.n_in_flight()),
+        () = close => Ended::Drained,
+        () = tokio::time::sleep(app.settings.drain) => Ended::CutOff(app.busy.n_in_flight()),
         () = signals.end() => Ended::Interrupted,
     };
     if let super::Address::Unix(path) = &app.settings.address {
@@ -93,14 +106,38 @@ async fn live(app: Arc<App>, ready: impl FnOnce(&str)) -> io::Result<Ended> {
 fn reload(app: &Arc<App>) {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = app.keys.reload() {
-            tracing::error!(%error, "the keys stay as they were");
-        }
         if let Err(error) = app.reload() {
-            tracing::error!(error = format!("{error:#}"), "the model stays as it was");
+            tracing::error!(%error, "cannot reload");
         }
     });
 }
+
+/// Puts what was measured in order, for as long as the server lives.
+async fn keep_up(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        if let Some(metrics) = &app.metrics {
+            metrics.run_upkeep();
+        }
+    }
+}
+
+/// Lets the process have as many sockets as connections are allowed, where the system's limit is a soft one.
+#[cfg(unix)]
+fn allow_connections(n: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    /// Files that are open beside the connections.
+    const OTHERS: u64 = 128;
+    let wanted = n as u64 + OTHERS;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let raised = wanted.min(hard);
+    if soft < raised && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_err() || raised < wanted {
+        tracing::warn!(connections = n, limit = soft.max(raised), "the system allows fewer open files than that needs");
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_connections(_: usize) {}
 
 /// The signals that a server hears.
 struct Signals {

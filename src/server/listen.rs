@@ -1,35 +1,36 @@
 //! Sockets: TCP or in the file system, plain or TLS.
 
-use super::{Address, Settings, TlsFiles};
+use super::{Address, app::App};
+use axum::Router;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    server::graceful::{GracefulConnection, GracefulShutdown},
     service::TowerToHyperService,
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
+use tokio_io_timeout::TimeoutStream;
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+/// Bytes of the head of a request that are gathered at most; the read that brings more than that is taken whole.
+const MOST_HEAD_BYTES: usize = 64 << 10;
 
 /// A connection of any kind.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+trait Stream: AsyncRead + AsyncWrite + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
+
+type Connection = Pin<Box<dyn Stream>>;
 
 enum Socket {
     Tcp(TcpListener),
@@ -39,10 +40,9 @@ enum Socket {
 
 /// Takes connections.
 pub(super) struct Listener {
+    app: Arc<App>,
     socket: Socket,
-    tls: Option<TlsAcceptor>,
     places: Arc<Semaphore>,
-    idle: Duration,
     /// Where clients find it.
     pub(super) url: String,
 }
@@ -51,11 +51,10 @@ impl Listener {
     /// Opens the socket.
     ///
     /// # Errors
-    /// If it is taken or not allowed, or the files for TLS cannot be used.
-    pub(super) async fn bind(settings: &Settings) -> io::Result<Listener> {
-        let tls = settings.tls.as_ref().map(acceptor).transpose()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let (socket, url) = match &settings.address {
+    /// If it is taken or not allowed.
+    pub(super) async fn bind(app: Arc<App>) -> io::Result<Listener> {
+        let scheme = if app.tls.is_some() { "https" } else { "http" };
+        let (socket, url) = match &app.settings.address {
             Address::Tcp(address) => {
                 let socket = TcpListener::bind(address).await.map_err(|error| named(&error, &address.to_string()))?;
                 let url = format!("{scheme}://{}", socket.local_addr()?);
@@ -63,74 +62,75 @@ impl Listener {
             }
             Address::Unix(path) => (bind_unix(path)?, format!("unix:{}", path.display())),
         };
-        let places = Arc::new(Semaphore::new(settings.n_connections));
-        Ok(Listener { socket, tls, places, idle: settings.idle, url })
+        let places = Arc::new(Semaphore::new(app.settings.n_connections));
+        Ok(Listener { app, socket, places, url })
     }
 
     /// Takes connections until it is dropped, and serves each by `router` until `graceful` ends it.
-    pub(super) async fn run(&self, router: &axum::Router, graceful: &GracefulShutdown) {
+    pub(super) async fn run(&self, router: &Router, graceful: &GracefulShutdown) {
         loop {
             // Without a place the next connection waits in the system's queue.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
-            let stream = match self.accept().await {
-                Ok(stream) => stream,
+            match self.accept().await {
+                Ok(stream) => self.serve(stream, place, router, graceful),
                 Err(error) => {
                     tracing::warn!(%error, "cannot take a connection");
-                    tokio::time::sleep(OUT_OF_SOCKETS).await;
-                    continue;
+                    sleep(OUT_OF_SOCKETS).await;
                 }
-            };
-            let (tls, idle, router, watcher) = (self.tls.clone(), self.idle, router.clone(), graceful.watcher());
-            tokio::spawn(async move {
-                match tls {
-                    None => converse(stream, router, watcher, idle).await,
-                    Some(tls) => {
-                        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                            converse(Box::new(stream), router, watcher, idle).await;
-                        }
-                    }
-                }
-                drop(place);
-            });
+            }
         }
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    /// Takes what waits in the system's queue, before that is closed: whoever is there gets an answer.
+    pub(super) fn take_waiting(&self, router: &Router, graceful: &GracefulShutdown) {
+        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let Some(Ok(stream)) = self.accept().now_or_never() else { return };
+            self.serve(stream, place, router, graceful);
+        }
+    }
+
+    fn serve(&self, stream: Connection, place: OwnedSemaphorePermit, router: &Router, graceful: &GracefulShutdown) {
+        let (app, router, watcher) = (Arc::clone(&self.app), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let stream: Connection = match &app.tls {
+                None => stream,
+                Some(tls) => match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+                    Ok(Ok(stream)) => Box::pin(stream),
+                    _ => return,
+                },
+            };
+            // Clients come and go as they please.
+            if let Err(error) = watcher.watch(connection(stream, router, app.settings.idle)).await {
+                tracing::debug!(%error, "a connection broke");
+            }
+            drop(place);
+        });
+    }
+
+    async fn accept(&self) -> io::Result<Connection> {
         Ok(match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, _) = socket.accept().await?;
                 // Each token is a small packet that somebody waits for.
                 stream.set_nodelay(true)?;
-                Box::new(stream)
+                Box::pin(stream)
             }
             #[cfg(unix)]
-            Socket::Unix(socket) => Box::new(socket.accept().await?.0),
+            Socket::Unix(socket) => Box::pin(socket.accept().await?.0),
         })
     }
 }
 
-/// Serves one connection to its end.
-async fn converse(stream: Box<dyn Stream>, router: axum::Router, watcher: Watcher, idle: Duration) {
-    let connection = http1::Builder::new()
+/// One connection.
+fn connection(stream: Connection, router: Router, idle: Duration) -> impl GracefulConnection<Error = hyper::Error> {
+    // A client that takes nothing gives its place up, as one that sends nothing does.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(idle));
+    http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // Clients come and go as they please.
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection broke");
-    }
-}
-
-fn acceptor(files: &TlsFiles) -> io::Result<TlsAcceptor> {
-    let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::InvalidInput, format!("`{}`: {error}", path.display()))
-    };
-    let certificates: Vec<CertificateDer> = CertificateDer::pem_file_iter(&files.certificates)
-        .and_then(Iterator::collect)
-        .map_err(|error| wrong(&files.certificates, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
-    Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| wrong(&files.certificates, &error))?)))
+        .max_buf_size(MOST_HEAD_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router))
 }
 
 /// A socket in the file system, for its owner only.

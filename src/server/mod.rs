@@ -3,10 +3,13 @@
 //! A request passes `guard.rs` (who may, how much) to a handler, which makes requests for the engine of it (`generate.rs`)
 //! and hands them to the thread that owns the engine (`worker.rs`). What the engine reports comes back through a channel
 //! and becomes pieces of an answer (`choice.rs`), sent whole or as a stream (`stream.rs`). `wire/` has the forms of the
-//! API, `listen.rs` the sockets, `life.rs` the end.
+//! API, `listen.rs` the sockets, `life.rs` the end. Operators see it through `record.rs` (a line in the log), `spans.rs` (a
+//! trace), `metrics.rs` and `busy.rs`.
 
 mod app;
+mod busy;
 mod choice;
+mod collector;
 mod error;
 mod generate;
 mod guard;
@@ -15,9 +18,12 @@ mod life;
 mod listen;
 mod metrics;
 mod models;
+mod record;
 mod routes;
+mod spans;
 mod stream;
 mod text;
+mod tls;
 mod tools;
 mod wire;
 mod worker;
@@ -43,6 +49,13 @@ pub struct TlsFiles {
     pub certificates: PathBuf,
     /// The key of the first of them, PEM.
     pub key: PathBuf,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    /// The base of the collector's address; `None` takes it from the variables that OpenTelemetry has for it.
+    pub endpoint: Option<String>,
 }
 
 /// How a model is served.
@@ -76,6 +89,10 @@ pub struct Settings {
     pub ping: Duration,
     /// Connections at once at most.
     pub n_connections: usize,
+    /// Whether the log has what is asked and answered.
+    pub log_text: bool,
+    /// Traces, if they are wanted.
+    pub tracing: Option<Tracing>,
 }
 
 impl Settings {

@@ -1,6 +1,10 @@
 //! Which path leads where.
 
-use super::{app::App, error::ApiError, generate, guard, models, text};
+use super::{
+    app::{App, ReloadError},
+    error::ApiError,
+    generate, guard, models, text,
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -11,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// The page at `/`.
 const PAGE: &str = include_str!("page.html");
@@ -59,7 +63,9 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     // Credentials of the browser are never allowed; a key in a header is the page's own.
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+        // OpenAI's client has some of its own.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([guard::REQUEST_ID, header::RETRY_AFTER]);
     Some(layer.allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) }))
 }
 
@@ -80,6 +86,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
+    super::metrics::report_load(&app.model().name, &app.busy.load());
     let text = app.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
@@ -104,7 +111,10 @@ async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<
     };
     guard::bearer(&headers).and_then(|key| keys.find(key)).ok_or_else(ApiError::unauthorized)?;
     let again = Arc::clone(&app);
-    generate::blocking(move || again.reload()).await?.map_err(|error| ApiError::internal(format!("{error:#}")))?;
+    generate::blocking(move || again.reload()).await?.map_err(|error| match error {
+        ReloadError::UnderWay => ApiError::of_status(StatusCode::CONFLICT, error.to_string()),
+        ReloadError::Failed(_) => ApiError::internal(error.to_string()),
+    })?;
     Ok(Json(json!({ "status": "ok", "model": app.model().name })))
 }
 

@@ -1,16 +1,16 @@
 //! The thread that owns the engine. Handlers send it requests and hear of them through channels.
 
-use super::metrics::Meter;
+use super::{
+    busy::{Busy, InFlight},
+    metrics::{Instruments, Meter},
+    record::{Answered, Record},
+};
 use crate::engine::{Completion, Engine, EngineError, Event, JobId, Part, Request, TokenLogprobs};
 use std::{
     collections::HashMap,
     io,
     ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -35,8 +35,10 @@ pub(super) type Updates = UnboundedReceiver<(usize, Update)>;
 /// A running engine. Its thread ends when the last handle is gone and all requests are answered.
 #[derive(Clone)]
 pub(super) struct Worker {
+    model: Arc<str>,
     jobs: mpsc::Sender<Submitted>,
-    n_in_flight: Arc<AtomicUsize>,
+    busy: Arc<Busy>,
+    instruments: Arc<Instruments>,
     n_most: usize,
 }
 
@@ -50,59 +52,55 @@ struct Listener {
     index: usize,
     updates: UnboundedSender<(usize, Update)>,
     /// Counts the request as long as it is there.
-    _in_flight: InFlight,
+    in_flight: InFlight,
     meter: Meter,
-}
-
-/// One of the requests that are waiting or worked on.
-struct InFlight(Arc<AtomicUsize>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    record: Arc<Record>,
+    /// What is not known of it yet, from what was asked for.
+    answered: Answered,
 }
 
 impl Worker {
-    /// Starts a thread for `engine`, which is never given more than `n_most` requests.
-    pub(super) fn start(engine: Engine, n_most: usize) -> io::Result<Worker> {
+    /// Starts a thread for the engine of `model`, which is never given more than `n_most` requests.
+    pub(super) fn start(model: &str, engine: Engine, n_most: usize) -> io::Result<Worker> {
         let (jobs, received) = mpsc::channel();
-        thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || Work { engine, listeners: HashMap::new() }.run(&received))?;
-        Ok(Worker { jobs, n_in_flight: Arc::default(), n_most })
+        let busy = Arc::<Busy>::default();
+        busy.set_load(engine.load());
+        let work = Work { engine, listeners: HashMap::new(), busy: Arc::clone(&busy) };
+        thread::Builder::new().name("engine".into()).spawn(move || work.run(&received))?;
+        Ok(Worker { model: model.into(), jobs, busy, instruments: Arc::new(Instruments::of(model)), n_most })
     }
 
     /// Whether a request would be refused.
     pub(super) fn is_full(&self) -> bool {
-        self.n_in_flight.load(Ordering::Relaxed) >= self.n_most
+        self.busy.n_in_flight() >= self.n_most
     }
 
-    /// Requests that are waiting or worked on.
-    pub(super) fn n_in_flight(&self) -> usize {
-        self.n_in_flight.load(Ordering::Relaxed)
+    /// How busy it is.
+    pub(super) fn busy(&self) -> &Arc<Busy> {
+        &self.busy
     }
 
-    /// Hands requests over; `None` if there is no room for all of them. They are cancelled when the updates are dropped.
-    pub(super) fn submit(&self, requests: Vec<Request>) -> Option<Updates> {
-        let n = requests.len();
-        let room = |in_flight: usize| (in_flight + n <= self.n_most).then_some(in_flight + n);
-        self.n_in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        let (sender, updates) = unbounded_channel();
-        for (index, request) in requests.into_iter().enumerate() {
-            let in_flight = InFlight(Arc::clone(&self.n_in_flight));
-            let meter = Meter::start(request.prompt.len());
-            let listener = Listener { index, updates: sender.clone(), _in_flight: in_flight, meter };
+    /// Hands requests over; `None` if there is no room for all of them. They are cancelled when the updates are dropped, and
+    /// `record` takes down what becomes of them.
+    pub(super) fn submit(&self, requests: Vec<Request>, record: &Arc<Record>) -> Option<Updates> {
+        let places = self.busy.enter(requests.len(), self.n_most)?;
+        let (updates, received) = unbounded_channel();
+        for (index, (request, in_flight)) in requests.into_iter().zip(places).enumerate() {
+            let meter = Meter::start(Arc::clone(&self.instruments), request.prompt.len());
+            let answered = Answered::of(&self.model, &request);
+            let (updates, record) = (updates.clone(), Arc::clone(record));
+            let listener = Listener { index, updates, in_flight, meter, record, answered };
             // The thread lives as long as this handle; if it is gone, so is the process.
             let _ = self.jobs.send(Submitted { request, listener });
         }
-        Some(updates)
+        Some(received)
     }
 }
 
 struct Work {
     engine: Engine,
     listeners: HashMap<JobId, Listener>,
+    busy: Arc<Busy>,
 }
 
 impl Work {
@@ -123,14 +121,15 @@ impl Work {
                 }
             }
             self.step();
-            super::metrics::report_load(&self.engine.load());
+            self.busy.set_load(self.engine.load());
         }
     }
 
-    fn take(&mut self, Submitted { request, listener }: Submitted) {
+    fn take(&mut self, Submitted { request, mut listener }: Submitted) {
+        listener.meter.take();
         match self.engine.submit(request) {
             Ok(id) => _ = self.listeners.insert(id, listener),
-            Err(error) => listener.tell(Update::Failed(error)),
+            Err(error) => listener.fail(error),
         }
     }
 
@@ -145,11 +144,8 @@ impl Work {
                 for (id, outcome) in finished {
                     let Some(listener) = self.listeners.remove(&id) else { continue };
                     match outcome {
-                        Ok(completion) => {
-                            listener.meter.finish(&completion);
-                            listener.tell(Update::Done(Box::new(completion)));
-                        }
-                        Err(error) => listener.tell(Update::Failed(error)),
+                        Ok(completion) => listener.finish(completion),
+                        Err(error) => listener.fail(error),
                     }
                 }
             }
@@ -157,7 +153,7 @@ impl Work {
             Err(error) => {
                 tracing::error!(%error, "the model failed");
                 for (_, listener) in self.listeners.drain() {
-                    listener.tell(Update::Failed(EngineError::Lost(error.to_string())));
+                    listener.fail(EngineError::Lost(error.to_string()));
                 }
             }
         }
@@ -181,6 +177,24 @@ impl Listener {
     /// Whether anybody still listens.
     fn flow(&self) -> ControlFlow<()> {
         if self.updates.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn finish(self, completion: Completion) {
+        let phases = self.meter.finish(&completion);
+        self.record.answer(self.answered.clone().done(phases, &completion));
+        self.end(Update::Done(Box::new(completion)));
+    }
+
+    fn fail(self, error: EngineError) {
+        self.meter.fail();
+        self.end(Update::Failed(error));
+    }
+
+    /// Tells the last of it. By then the place is free, and the record is with whoever sends the answer.
+    fn end(self, update: Update) {
+        let Listener { index, updates, in_flight, record, .. } = self;
+        drop((in_flight, record));
+        let _ = updates.send((index, update));
     }
 
     fn tell(&self, update: Update) {

@@ -15,6 +15,7 @@ mod grammar;
 mod hub;
 mod kernels;
 mod layers;
+mod operator;
 mod pull;
 mod reference;
 mod serve;

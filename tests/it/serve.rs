@@ -10,16 +10,25 @@ use std::{
 };
 
 /// A server with `demo` on a free port, which ends with the test.
-struct Server {
-    process: Child,
-    url: String,
+pub(super) struct Server {
+    pub(super) process: Child,
+    pub(super) url: String,
 }
 
 impl Server {
-    fn start(flags: &[&str]) -> Server {
+    pub(super) fn start(flags: &[&str]) -> Server {
+        Server::launch(flags, |_| {})
+    }
+
+    /// The same, after `change` has seen the command.
+    pub(super) fn launch(flags: &[&str], change: impl FnOnce(&mut Command)) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taper"));
-        command.args(["serve", "-m", "demo", "--port", "0", "-t", "2"]).args(flags);
+        command.args(["serve", "-m", "demo", "-t", "2"]).args(flags);
+        if !flags.contains(&"--port") {
+            command.args(["--port", "0"]);
+        }
         command.env_remove("TAPER_MODEL").stdout(Stdio::piped()).stderr(Stdio::null());
+        change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut url = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
@@ -27,7 +36,7 @@ impl Server {
         Server { process, url: url.trim().to_owned() }
     }
 
-    fn request(
+    pub(super) fn request(
         &self,
         method: &str,
         path: &str,
@@ -47,13 +56,13 @@ impl Server {
         (response.status().as_u16(), response.headers().iter().map(header).collect(), text)
     }
 
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(super) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let (status, _, text) = self.request("POST", path, &[], body.to_string().as_bytes());
         (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}")))
     }
 
     /// The events of a stream up to `[DONE]`.
-    fn stream(&self, path: &str, body: &Value) -> Vec<Value> {
+    pub(super) fn stream(&self, path: &str, body: &Value) -> Vec<Value> {
         let (status, headers, text) = self.request("POST", path, &[], body.to_string().as_bytes());
         assert_eq!(status, 200, "{text}");
         assert!(headers.contains(&("x-accel-buffering".into(), "no".into())));
@@ -63,14 +72,14 @@ impl Server {
         events.into_iter().map(|event| serde_json::from_str(event).unwrap()).collect()
     }
 
-    fn metric(&self, name: &str) -> f64 {
+    pub(super) fn metric(&self, name: &str) -> f64 {
         let (_, _, text) = self.request("GET", "/metrics", &[], b"");
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// Waits until `holds`, for a moment that is long enough on any machine.
-    fn wait(&self, what: &str, holds: impl Fn(&Server) -> bool) {
+    pub(super) fn wait(&self, what: &str, holds: impl Fn(&Server) -> bool) {
         let started = Instant::now();
         while !holds(self) {
             assert!(started.elapsed() < Duration::from_secs(60), "waited for {what}");
@@ -79,16 +88,36 @@ impl Server {
     }
 
     /// Sends a request whose answer takes its time, and reads the beginning of that.
-    fn begin_long(&self, n: usize) -> TcpStream {
+    pub(super) fn begin_long(&self, n: usize) -> TcpStream {
+        let mut stream = self.begin_waiting(n);
+        let mut beginning = [0; 64];
+        stream.read_exact(&mut beginning).unwrap();
+        assert!(beginning.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&beginning));
+        stream
+    }
+
+    /// Sends the same, and reads nothing.
+    pub(super) fn begin_waiting(&self, n: usize) -> TcpStream {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
         let body = json!({ "prompt": "a", "max_tokens": n, "ignore_eos": true, "stream": true }).to_string();
         let head =
             format!("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut beginning = [0; 64];
-        stream.read_exact(&mut beginning).unwrap();
-        assert!(beginning.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&beginning));
         stream
+    }
+}
+
+#[cfg(unix)]
+impl Server {
+    /// Sends a signal to the process.
+    pub(super) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Where it listens, without the scheme.
+    pub(super) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
     }
 }
 
@@ -99,11 +128,11 @@ impl Drop for Server {
     }
 }
 
-fn question(text: &str) -> Value {
+pub(super) fn question(text: &str) -> Value {
     json!({ "model": "demo", "messages": [{ "role": "user", "content": text }] })
 }
 
-fn with(mut body: Value, fields: Value) -> Value {
+pub(super) fn with(mut body: Value, fields: Value) -> Value {
     let fields = fields.as_object().unwrap().clone();
     body.as_object_mut().unwrap().extend(fields);
     body
