@@ -2,7 +2,10 @@
 
 use super::{Settings, error::ApiError, keys::Keys, tools::CallFormat, worker::Worker};
 use crate::{
-    engine::{Constraint, Engine, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Prompter},
+    TokenId,
+    engine::{
+        Constraint, Engine, EngineError, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Pooling, Prompter,
+    },
     sampling::SamplingParams,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -39,6 +42,9 @@ pub(super) struct Model {
     pub(super) worker: Worker,
     pub(super) n_ctx: usize,
     pub(super) n_vocab: usize,
+    pub(super) d_model: usize,
+    /// How it makes vectors of texts where a request does not say it.
+    pub(super) pooling: Pooling,
     pub(super) created: u64,
     /// Made when the first request needs it: it takes a while for a large vocabulary.
     grammars: OnceLock<Result<Grammars, String>>,
@@ -54,11 +60,28 @@ impl Model {
             call_format: CallFormat::of_template(&template),
             n_ctx: engine.n_ctx(),
             n_vocab: engine.model().n_vocab(),
+            d_model: engine.model().config().d_model,
+            // A model that was not trained for it says more in all its tokens than in one.
+            pooling: files.pooling()?.unwrap_or(Pooling::Mean),
             worker: Worker::start(engine, n_most)?,
             created: now(),
             prompter,
             grammars: OnceLock::new(),
         })
+    }
+
+    /// Refuses a prompt, the field `param` of a request, that the engine would not take.
+    pub(super) fn check_prompt(&self, tokens: &[TokenId], param: &str) -> Result<(), ApiError> {
+        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.n_vocab) {
+            let message = format!("`{param}` has the token {token}, the vocabulary has {}", self.n_vocab);
+            return Err(ApiError::invalid(param, message));
+        }
+        let (n_prompt, n_ctx) = (tokens.len(), self.n_ctx);
+        match n_prompt {
+            0 => Err(ApiError::of_engine(EngineError::EmptyPrompt, param)),
+            n if n > n_ctx => Err(ApiError::of_engine(EngineError::PromptTooLong { n_prompt, n_ctx }, param)),
+            _ => Ok(()),
+        }
     }
 
     /// A constraint to `grammar`.
@@ -121,7 +144,7 @@ impl App {
         match name {
             Some(name) if name != model.name && !name.is_empty() => {
                 let message = format!("there is no model `{name}`, only `{}`", model.name);
-                Err(ApiError::not_found(message, "model_not_found"))
+                Err(ApiError::no_model(message))
             }
             _ => Ok(model),
         }

@@ -13,7 +13,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Paths that need no key: what balancers and people look at first. None of them tells what others ask.
-const OPEN_PATHS: [&str; 6] = ["/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json"];
+pub(super) const OPEN_PATHS: [&str; 6] = ["/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json"];
 
 /// Lets a request through, counts and logs it.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

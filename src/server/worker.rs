@@ -1,11 +1,13 @@
 //! The thread that owns the engine. Handlers send it requests and hear of them through channels.
 
 use super::metrics::Meter;
-use crate::engine::{Completion, Engine, EngineError, Event, JobId, Part, Request, TokenLogprobs};
+use crate::engine::{Completion, Engine, EngineError, Event, JobId, Part, Request, STACK_BYTES, TokenLogprobs};
 use std::{
     collections::HashMap,
     io,
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::abort,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -49,15 +51,14 @@ struct Submitted {
 struct Listener {
     index: usize,
     updates: UnboundedSender<(usize, Update)>,
-    /// Counts the request as long as it is there.
-    _in_flight: InFlight,
+    _place: Arc<Place>,
     meter: Meter,
 }
 
-/// One of the requests that are waiting or worked on.
-struct InFlight(Arc<AtomicUsize>);
+/// One of the places of the requests that are waiting or worked on; it is taken as long as this is there.
+pub(super) struct Place(Arc<AtomicUsize>);
 
-impl Drop for InFlight {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -67,9 +68,13 @@ impl Worker {
     /// Starts a thread for `engine`, which is never given more than `n_most` requests.
     pub(super) fn start(engine: Engine, n_most: usize) -> io::Result<Worker> {
         let (jobs, received) = mpsc::channel();
-        thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || Work { engine, listeners: HashMap::new() }.run(&received))?;
+        thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES).spawn(move || {
+            let work = Work { engine, listeners: HashMap::new() };
+            // Without it the server would be there and answer nobody.
+            if catch_unwind(AssertUnwindSafe(|| work.run(&received))).is_err() {
+                abort();
+            }
+        })?;
         Ok(Worker { jobs, n_in_flight: Arc::default(), n_most })
     }
 
@@ -83,20 +88,23 @@ impl Worker {
         self.n_in_flight.load(Ordering::Relaxed)
     }
 
-    /// Hands requests over; `None` if there is no room for all of them. They are cancelled when the updates are dropped.
-    pub(super) fn submit(&self, requests: Vec<Request>) -> Option<Updates> {
-        let n = requests.len();
+    /// Takes `n` places; `None` if there are not as many.
+    pub(super) fn places(&self, n: usize) -> Option<Vec<Arc<Place>>> {
         let room = |in_flight: usize| (in_flight + n <= self.n_most).then_some(in_flight + n);
         self.n_in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some((0..n).map(|_| Arc::new(Place(Arc::clone(&self.n_in_flight)))).collect())
+    }
+
+    /// Hands requests over, each with its place. They are cancelled when the updates are dropped.
+    pub(super) fn submit(&self, requests: impl IntoIterator<Item = (Request, Arc<Place>)>) -> Updates {
         let (sender, updates) = unbounded_channel();
-        for (index, request) in requests.into_iter().enumerate() {
-            let in_flight = InFlight(Arc::clone(&self.n_in_flight));
+        for (index, (request, place)) in requests.into_iter().enumerate() {
             let meter = Meter::start(request.prompt.len());
-            let listener = Listener { index, updates: sender.clone(), _in_flight: in_flight, meter };
+            let listener = Listener { index, updates: sender.clone(), _place: place, meter };
             // The thread lives as long as this handle; if it is gone, so is the process.
             let _ = self.jobs.send(Submitted { request, listener });
         }
-        Some(updates)
+        updates
     }
 }
 

@@ -1,5 +1,11 @@
 //! `taper serve` as clients see it: over HTTP, from outside of its process.
 
+mod clients;
+mod embeddings;
+mod malformed;
+mod openai;
+mod same;
+
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A server with `demo` on a free port, which ends with the test.
+/// A server on a free port, which ends with the test.
 struct Server {
     process: Child,
     url: String,
@@ -17,8 +23,12 @@ struct Server {
 
 impl Server {
     fn start(flags: &[&str]) -> Server {
+        Server::start_with("demo", flags)
+    }
+
+    fn start_with(model: &str, flags: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taper"));
-        command.args(["serve", "-m", "demo", "--port", "0", "-t", "2"]).args(flags);
+        command.args(["serve", "-m", model, "--port", "0", "-t", "2"]).args(flags);
         command.env_remove("TAPER_MODEL").stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let mut url = String::new();
@@ -228,9 +238,12 @@ fn what_is_wrong_with_a_request_is_named() {
         (chat, with(question("a"), json!({ "temperature": -1 })), 400, "temperature"),
         (chat, with(question("a"), json!({ "n": 0 })), 400, "n"),
         (chat, with(question("a"), json!({ "top_logprobs": 99, "logprobs": true })), 400, "top_logprobs"),
+        (chat, with(question("a"), json!({ "top_logprobs": 2 })), 400, "top_logprobs"),
+        (chat, with(question("a"), json!({ "regex": "(" })), 400, "regex"),
+        (chat, with(question("a"), json!({ "grammar": "start: x" })), 400, "grammar"),
         (chat, with(question("a"), json!({ "logit_bias": { "x": 1 } })), 400, "logit_bias"),
         (chat, with(question("a"), json!({ "tool_choice": "required" })), 400, "tool_choice"),
-        (chat, json!({ "messages": [{ "content": "a" }] }), 400, "messages[0]"),
+        (chat, json!({ "messages": [{ "content": "a" }] }), 400, "messages[0].role"),
         (
             chat,
             json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] }),
