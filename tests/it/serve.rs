@@ -424,6 +424,15 @@ fn tokens_and_prompts_are_told() {
     let (status, _, text) = server.request("GET", "/openapi.json", &[], b"");
     let api: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &api["openapi"]), (200, &json!("3.1.0")));
+    for (name, needed, other) in [
+        ("ChatRequest", "messages", "prompt"),
+        ("TextRequest", "prompt", "tools"),
+        ("TemplateRequest", "messages", "n"),
+    ] {
+        let schema = &api["components"]["schemas"][name];
+        assert_eq!(schema["required"], json!([needed]), "{name}");
+        assert!(schema["properties"][needed].is_object() && schema["properties"][other].is_null(), "{name}");
+    }
     let (status, headers, page) = server.request("GET", "/", &[], b"");
     assert!(
         status == 200

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 /// A request for a chat or a plain completion: `messages` belong to the one and `prompt` to the other.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub(in crate::server) struct Body {
     /// The name of the served model; none means whichever there is.
     pub(in crate::server) model: Option<String>,
@@ -76,27 +77,32 @@ pub(in crate::server) struct Body {
 
 /// A [`Body`] as the description of the API has it for chats.
 #[derive(JsonSchema)]
-#[serde(transparent)]
-#[schemars(transform = |schema: &mut Schema| keep(schema, "messages", |name| !["prompt", "echo"].contains(&name)))]
+#[schemars(transform = keep_for_chats)]
 pub(in crate::server) struct ChatRequest(#[expect(dead_code, reason = "only its schema is used")] Body);
 
 /// A [`Body`] as the description of the API has it for completions.
 #[derive(JsonSchema)]
-#[serde(transparent)]
-#[schemars(transform = |schema: &mut Schema| {
-    let others = ["messages", "tools", "tool_choice", "top_logprobs", "chat_template_kwargs"];
-    keep(schema, "prompt", |name| !others.contains(&name));
-})]
+#[schemars(transform = keep_for_texts)]
 pub(in crate::server) struct TextRequest(#[expect(dead_code, reason = "only its schema is used")] Body);
 
 /// A [`Body`] as the description of the API has it for prompts that are not answered.
 #[derive(JsonSchema)]
-#[serde(transparent)]
-#[schemars(transform = |schema: &mut Schema| {
+#[schemars(transform = keep_for_templates)]
+pub(in crate::server) struct TemplateRequest(#[expect(dead_code, reason = "only its schema is used")] Body);
+
+fn keep_for_chats(schema: &mut Schema) {
+    keep(schema, "messages", |name| !["prompt", "echo"].contains(&name));
+}
+
+fn keep_for_texts(schema: &mut Schema) {
+    let others = ["messages", "tools", "tool_choice", "top_logprobs", "chat_template_kwargs"];
+    keep(schema, "prompt", |name| !others.contains(&name));
+}
+
+fn keep_for_templates(schema: &mut Schema) {
     let read = ["model", "messages", "tools", "tool_choice", "chat_template_kwargs"];
     keep(schema, "messages", |name| read.contains(&name));
-})]
-pub(in crate::server) struct TemplateRequest(#[expect(dead_code, reason = "only its schema is used")] Body);
+}
 
 /// Leaves out the fields that are of no use to a kind of request, and says which it needs.
 fn keep(schema: &mut Schema, needed: &str, is_read: impl Fn(&str) -> bool) {
