@@ -218,10 +218,15 @@ impl Backend for Candle {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<u32> = wanted.iter().map(|&row| row as u32).collect();
-        let rows = Array::from_vec(rows, wanted.len(), &self.device)?;
-        let x = normalize(&x.get()?.index_select(&rows, 0)?, norm)?;
-        out.extend(apply(head, &x)?.flatten_all()?.to_vec1::<f32>()?);
+        out.extend(apply(head, &normalize(&pick(x, wanted)?, norm)?)?.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
+    }
+
+    fn hidden(&mut self, x: &Rows, wanted: &[usize], norm: &Norm<Self>, out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        if !wanted.is_empty() {
+            out.extend(normalize(&pick(x, wanted)?, norm)?.flatten_all()?.to_vec1::<f32>()?);
+        }
         Ok(())
     }
 }
@@ -252,6 +257,13 @@ fn ggml_dtype(dtype: Dtype) -> GgmlDType {
         Dtype::Q5_K => GgmlDType::Q5K,
         Dtype::Q6_K => GgmlDType::Q6K,
     }
+}
+
+/// The rows `wanted` of `x`, of which there are some.
+fn pick(x: &Rows, wanted: &[usize]) -> Result<Array> {
+    let x = x.get()?;
+    let rows: Vec<u32> = wanted.iter().map(|&row| row as u32).collect();
+    Ok(x.index_select(&Array::from_vec(rows, wanted.len(), x.device())?, 0)?)
 }
 
 fn normalize(x: &Array, norm: &Norm<Candle>) -> Result<Array> {

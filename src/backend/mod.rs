@@ -135,6 +135,18 @@ pub trait Backend: Send + Sized {
         head: &Linear<Self>,
         out: &mut Vec<f32>,
     ) -> Result<(), BackendError>;
+
+    /// `out` = `norm`(rows `wanted` of `x`) on the host, (wanted.len(), d_model), row after row.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn hidden(
+        &mut self,
+        x: &Self::Rows,
+        wanted: &[usize],
+        norm: &Norm<Self>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), BackendError>;
 }
 
 /// What computes, as reports name it.

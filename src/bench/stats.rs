@@ -124,7 +124,7 @@ mod tests {
         assert!((found - expected).abs() <= tolerance, "{found}, expected {expected}");
     }
 
-    // What is expected was computed by tests/reference/statistics.py.
+    // What is expected was computed by tests/reference/bench_stats.py.
 
     #[test]
     fn middle_and_scatter_are_those_of_numpy() {

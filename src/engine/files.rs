@@ -1,6 +1,6 @@
 //! A model on disk: its headers read, its weights not yet loaded.
 
-use super::{Engine, OpenError};
+use super::{Engine, OpenError, Pooling};
 use crate::{
     backend::{BLOCK_LEN, Compute, DeviceInfo},
     gguf::{Gguf, file_type_name},
@@ -141,6 +141,24 @@ impl ModelFiles {
             min_p: float("min_p", defaults.min_p)?,
             repeat_penalty: float("penalty_repeat", defaults.repeat_penalty)?,
             ..defaults
+        })
+    }
+
+    /// How its makers make vectors of texts with it; `None` if they do not say.
+    ///
+    /// # Errors
+    /// [`OpenError`] if a file that should say it is damaged.
+    pub fn pooling(&self) -> Result<Option<Pooling>, OpenError> {
+        let metadata = match &self.source {
+            Source::Gguf(gguf) => gguf.metadata(),
+            Source::Safetensors(files) => return super::folder::pooling(files.folder()),
+        };
+        let architecture = metadata.str("general.architecture")?.unwrap_or_default();
+        // llama.cpp's numbers; the others are of models that are no decoders.
+        Ok(match metadata.u32(&format!("{architecture}.pooling_type"))? {
+            Some(1) => Some(Pooling::Mean),
+            Some(3) => Some(Pooling::Last),
+            _ => None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What stands beside safetensors: tokenizer, chat template and recommended sampling.
 
-use super::OpenError;
+use super::{OpenError, Pooling};
 use crate::{TokenId, model::ModelError, sampling::SamplingParams, text::Tokenizer};
 use serde_json::Value;
 use std::path::Path;
@@ -52,6 +52,17 @@ pub(super) fn sampling(folder: &Path, defaults: SamplingParams) -> Result<Sampli
         min_p: float("min_p", defaults.min_p),
         repeat_penalty: float("repetition_penalty", defaults.repeat_penalty),
         ..defaults
+    })
+}
+
+/// How sentence-transformers makes vectors with the model; `None` if it is not set up for that.
+pub(super) fn pooling(folder: &Path) -> Result<Option<Pooling>, OpenError> {
+    let config = read_json(folder, "1_Pooling/config.json")?.unwrap_or_default();
+    let is_on = |mode: &str| config[mode].as_bool() == Some(true);
+    Ok(match () {
+        () if is_on("pooling_mode_mean_tokens") => Some(Pooling::Mean),
+        () if is_on("pooling_mode_lasttoken") => Some(Pooling::Last),
+        () => None,
     })
 }
 

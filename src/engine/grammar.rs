@@ -2,7 +2,7 @@
 //!
 //! Grammars are compiled and followed by llguidance, over the bytes of the tokens.
 
-use super::gbnf;
+use super::{gbnf, multiples};
 use crate::{TokenId, text::TokenKind, text::Tokenizer};
 use llguidance::{
     Matcher, ParserFactory,
@@ -11,7 +11,7 @@ use llguidance::{
     toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie},
 };
 use serde_json::{Value, json};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, thread};
 
 /// What an answer must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +34,24 @@ impl Grammar {
             if text.contains("::=") { gbnf::to_lark(text).map_err(GrammarError::Malformed)? } else { text.into() };
         Ok(Grammar::Lark(lark))
     }
+
+    /// How long it is when it is written out.
+    fn n_bytes(&self) -> usize {
+        match self {
+            Grammar::JsonSchema(schema) => schema.to_string().len(),
+            Grammar::Regex(text) | Grammar::Lark(text) => text.len(),
+        }
+    }
 }
 
 /// Spaces and line breaks that may stand in a row in JSON. Without an end to them a weak model never stops.
 const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,24}";
+
+/// Bytes of a grammar at most. The compiler calls itself once more for each rule that leads to another, so that this bounds
+/// the stack that it needs.
+const MOST_BYTES: usize = 256 << 10;
+/// That stack, which whoever follows a grammar needs as well. Only as much as is used of it takes memory.
+pub(crate) const STACK_BYTES: usize = 256 << 20;
 
 /// Compiles grammars for one vocabulary.
 pub struct Grammars {
@@ -81,17 +95,43 @@ impl Grammars {
     /// # Errors
     /// [`GrammarError::Malformed`] if the grammar is, or is too large.
     pub fn compile(&self, grammar: &Grammar) -> Result<Constraint, GrammarError> {
+        let n_bytes = grammar.n_bytes();
+        if n_bytes > MOST_BYTES {
+            return Err(GrammarError::Malformed(format!("it has {n_bytes} bytes, expected at most {MOST_BYTES}")));
+        }
+        let too_large = match grammar {
+            Grammar::JsonSchema(schema) => multiples::too_large(schema),
+            Grammar::Lark(text) => multiples::too_large_in_lark(text),
+            Grammar::Regex(_) => false,
+        };
+        if too_large {
+            return Err(GrammarError::Malformed("its `multipleOf` is too large".into()));
+        }
         let grammar = match grammar {
             Grammar::JsonSchema(schema) => TopLevelGrammar::from_json_schema(with_whitespace(schema.clone())),
             Grammar::Regex(regex) => TopLevelGrammar::from_regex(regex),
             Grammar::Lark(lark) => TopLevelGrammar::from_lark(lark.clone()),
         };
-        let matcher = Matcher::new(self.factory.create_parser(grammar));
+        let matcher = on_deep_stack(|| {
+            let mut matcher = Matcher::new(self.factory.create_parser(grammar));
+            // What derives nothing shows only here.
+            let _ = matcher.compute_mask_or_eos();
+            matcher
+        })?;
         match matcher.get_error() {
             Some(error) => Err(GrammarError::Malformed(one_line(&error))),
             None => Ok(Constraint { matcher }),
         }
     }
+}
+
+/// Runs `work` with a stack that no grammar of [`MOST_BYTES`] overflows.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, GrammarError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).map_err(malformed)?;
+        // llguidance catches its panics itself, wherever it expects some.
+        thread.join().map_err(|_| GrammarError::Malformed("its compiler failed".into()))
+    })
 }
 
 /// The bytes of a token; control tokens are marked, so that no text takes them for its own.

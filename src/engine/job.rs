@@ -2,7 +2,7 @@
 
 use super::{
     Completion, Constraint, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer,
-    generate::Sink,
+    embedding::Pooled, generate::Sink,
 };
 use crate::{
     TokenId,
@@ -11,6 +11,7 @@ use crate::{
     text::Tokenizer,
 };
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,6 +37,10 @@ pub(super) struct Job {
     request: Request,
     answer: Answer,
     sampler: Sampler,
+    /// Of a request for a vector.
+    pooled: Option<Pooled>,
+    /// The vector, once it is whole.
+    embedding: Vec<f32>,
     /// Logits of the tokens that the constraint allows.
     allowed: Vec<f32>,
     started: Instant,
@@ -57,6 +62,8 @@ impl Job {
             end: None,
             answer: Answer::new(&request, tokenizer),
             sampler: Sampler::new(request.sampling.clone()),
+            pooled: request.pooling.map(Pooled::new),
+            embedding: Vec::new(),
             request,
             allowed: Vec::new(),
             started: Instant::now(),
@@ -83,9 +90,35 @@ impl Job {
     /// The rows of the tokens that are planned; logits are wanted after the last of all.
     pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
         let planned = self.n_cached..self.n_cached + self.n_planned;
-        let row =
-            |at| Row { token: self.tokens[at], sequence: self.sequence, wants_logits: at + 1 == self.tokens.len() };
-        planned.map(row)
+        let n_silent = if self.is_embedding() { self.tokens.len() } else { self.tokens.len() - 1 };
+        planned.map(move |at| Row { token: self.tokens[at], sequence: self.sequence, wants_logits: at >= n_silent })
+    }
+
+    /// Whether a vector is wanted and no answer. What the cache has of its tokens is of no use then, neither before, since
+    /// the last layer's part of them is not in it, nor after.
+    pub(super) fn is_embedding(&self) -> bool {
+        self.pooled.is_some()
+    }
+
+    /// Of the planned rows, those that go into a vector.
+    pub(super) fn rows_to_pool(&self) -> Range<usize> {
+        let is_end = self.n_planned == self.n_pending();
+        self.pooled.as_ref().map_or(0..0, |pooled| pooled.wanted(self.n_planned, is_end))
+    }
+
+    /// Takes one of those in.
+    pub(super) fn pool(&mut self, hidden: &[f32]) {
+        if let Some(pooled) = &mut self.pooled {
+            pooled.push(hidden);
+        }
+    }
+
+    /// Gives up what the cache held of the tokens.
+    pub(super) fn restart(&mut self) {
+        self.n_cached = 0;
+        if let Some(pooled) = &mut self.pooled {
+            pooled.clear();
+        }
     }
 
     /// Tells how much of the prompt is done.
@@ -96,12 +129,29 @@ impl Job {
         }
     }
 
-    /// Chooses the next token by the `logits` after all there are.
-    pub(super) fn advance(&mut self, logits: &[f32], n_ctx: usize, tokenizer: &Tokenizer, sink: &mut Sink<'_>) {
+    /// Notes that the prompt is done.
+    pub(super) fn end_prompt(&mut self, sink: &mut Sink<'_>) {
         if self.prompt.is_none() {
             self.prompt = Some(self.started.elapsed());
             self.report_prompt(sink);
         }
+    }
+
+    /// Ends a request for a vector, all of which is computed.
+    pub(super) fn end_embedding(&mut self, sink: &mut Sink<'_>) {
+        self.end_prompt(sink);
+        let Some(pooled) = &self.pooled else { return };
+        let vector = pooled.finish();
+        let end = vector.map(|vector| {
+            self.embedding = vector;
+            FinishReason::Stop
+        });
+        self.end.get_or_insert(end);
+    }
+
+    /// Chooses the next token by the `logits` after all there are.
+    pub(super) fn advance(&mut self, logits: &[f32], n_ctx: usize, tokenizer: &Tokenizer, sink: &mut Sink<'_>) {
+        self.end_prompt(sink);
         if self.end.is_none() {
             self.end = self.choose(logits, n_ctx, tokenizer, sink).transpose();
         }
@@ -169,6 +219,7 @@ impl Job {
             reasoning: self.answer.reasoning,
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
+            embedding: self.embedding,
             finish_reason,
             fits: self.request.constraint.as_mut().map(Constraint::fits),
             n_prompt,

@@ -5,12 +5,14 @@
 //! gets the same answer alone and among others.
 
 mod answer;
+mod embedding;
 mod files;
 mod folder;
 mod gbnf;
 mod generate;
 mod grammar;
 mod job;
+mod multiples;
 mod pace;
 mod prefixes;
 mod prompt;
@@ -20,8 +22,10 @@ mod schedule;
 mod score;
 mod stop;
 
+pub use embedding::Pooling;
 pub use files::ModelFiles;
 pub use generate::Sink;
+pub(crate) use grammar::STACK_BYTES;
 pub use grammar::{Constraint, Grammar, GrammarError, Grammars};
 pub use job::JobId;
 pub(crate) use pace::MOST as PREFILL_CHUNK;
@@ -58,6 +62,10 @@ pub struct Engine {
     batch: Batch,
     /// Of the last forward pass, (n_wanted, n_vocab).
     logits: Vec<f32>,
+    /// Rows of the last forward pass that go into vectors of texts.
+    pooled: Vec<usize>,
+    /// What the last layer made of them, (pooled.len(), d_model).
+    hidden: Vec<f32>,
 }
 
 impl Engine {
@@ -75,6 +83,8 @@ impl Engine {
             n_named: 0,
             batch: Batch::default(),
             logits: Vec::new(),
+            pooled: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -126,7 +136,7 @@ pub enum EngineError {
         /// Positions of the context.
         n_ctx: usize,
     },
-    /// Every logit is NaN.
+    /// Every logit is NaN, or the vector of a text is.
     #[error("the model's output is not a number: its weights are damaged or not what its architecture says")]
     NotANumber,
     /// No answer can be held to the grammar.

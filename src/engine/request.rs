@@ -1,6 +1,6 @@
 //! What the engine is asked for, and what it gives back.
 
-use super::{Constraint, Part};
+use super::{Constraint, Part, Pooling};
 use crate::{
     TokenId,
     sampling::{Logprob, SamplingParams},
@@ -26,6 +26,8 @@ pub struct Request {
     pub split_reasoning: bool,
     /// What the output must fit, thinking included.
     pub constraint: Option<Constraint>,
+    /// The vector of the prompt is wanted, and no answer.
+    pub pooling: Option<Pooling>,
 }
 
 /// What the engine reports while it works.
@@ -86,6 +88,8 @@ pub struct Completion {
     pub tokens: Vec<TokenId>,
     /// For each of `tokens`; empty if not asked for.
     pub logprobs: Vec<TokenLogprobs>,
+    /// The vector of the prompt, (d_model), of length 1; empty if not asked for.
+    pub embedding: Vec<f32>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// Whether it fits the grammar that was asked for; `None` if there was none.

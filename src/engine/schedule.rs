@@ -68,7 +68,7 @@ impl Engine {
         self.plan(sink);
         let n_answers = self.running.iter().filter(|job| job.is_answering()).count();
         let started = Instant::now();
-        match self.model.forward(&self.batch, &mut self.logits) {
+        match self.model.forward(&self.batch, &mut self.logits).and_then(|()| self.pool()) {
             Ok(()) => {
                 self.pace.learn(n_answers, self.batch.rows.len().saturating_sub(n_answers), started.elapsed());
                 self.advance(sink);
@@ -124,6 +124,9 @@ impl Engine {
     /// The sequence that has the longest beginning of the job's tokens, and how long that is; and how long it will be
     /// when the running jobs are computed.
     fn beginning(&self, job: &Job) -> (Option<(SequenceId, usize)>, usize) {
+        if job.is_embedding() {
+            return (None, 0);
+        }
         // The last token is computed in any case: its logits are wanted.
         let wanted = &job.tokens[..job.tokens.len() - 1];
         let (mut best, mut n_soon) = (self.prefixes.longest(wanted), 0);
@@ -171,14 +174,41 @@ impl Engine {
         }
     }
 
+    /// Hands what the last layer has made of texts to the jobs that make vectors of it.
+    fn pool(&mut self) -> Result<(), ModelError> {
+        self.pooled.clear();
+        let mut first = 0;
+        for job in &self.running {
+            self.pooled.extend(job.rows_to_pool().map(|row| first + row));
+            first += job.n_planned;
+        }
+        if self.pooled.is_empty() {
+            return Ok(());
+        }
+        self.model.hidden(&self.pooled, &mut self.hidden)?;
+        let mut rows = self.hidden.chunks_exact(self.model.config().d_model);
+        for job in &mut self.running {
+            let n = job.rows_to_pool().len();
+            rows.by_ref().take(n).for_each(|row| job.pool(row));
+        }
+        Ok(())
+    }
+
     /// Hands the logits out.
     fn advance(&mut self, sink: &mut StepSink<'_>) {
         let mut logits = self.logits.chunks_exact(self.model.n_vocab());
         for job in self.running.iter_mut().filter(|job| job.n_planned > 0) {
             job.n_cached += job.n_planned;
-            if job.n_pending() == 0 {
-                let (id, logits) = (job.id, logits.next().expect("logits were wanted after the last token"));
-                job.advance(logits, self.n_ctx, &self.tokenizer, &mut |event| sink(id, event));
+            if job.n_pending() > 0 {
+                continue;
+            }
+            let id = job.id;
+            let mut sink = |event: Event<'_>| sink(id, event);
+            if job.is_embedding() {
+                job.end_embedding(&mut sink);
+            } else {
+                let logits = logits.next().expect("logits were wanted after the last token");
+                job.advance(logits, self.n_ctx, &self.tokenizer, &mut sink);
             }
         }
     }
@@ -193,7 +223,8 @@ impl Engine {
         }
         // The last to come computes its tokens anew later, and chooses the same ones.
         if let Some(mut job) = self.running.pop() {
-            job.n_cached = self.model.truncate(job.sequence, 0);
+            self.model.truncate(job.sequence, 0);
+            job.restart();
             self.waiting.insert(0, job);
         }
         true
@@ -204,9 +235,12 @@ impl Engine {
         let mut finished = Vec::new();
         let ended = |job: &mut Job| job.end.is_some();
         for job in self.running.extract_if(.., ended).chain(self.waiting.extract_if(.., ended)) {
-            let (id, sequence) = (job.id, job.sequence);
+            let (id, sequence, is_embedding) = (job.id, job.sequence, job.is_embedding());
             let (outcome, tokens) = job.finish(&mut |event| sink(id, event));
-            self.prefixes.keep(sequence, tokens);
+            match is_embedding {
+                true => _ = self.model.truncate(sequence, 0),
+                false => self.prefixes.keep(sequence, tokens),
+            }
             finished.push((id, outcome));
         }
         finished

@@ -34,6 +34,13 @@ pub trait Forward: Send {
     /// [`ModelError::Backend`] when the device fails.
     fn forward(&mut self, batch: &Batch, logits: &mut Vec<f32>) -> Result<(), ModelError>;
 
+    /// Writes what the last layer made of rows of the batch that was computed last, after the final norm, into `out`:
+    /// (rows.len(), d_model), row after row. It is what the head makes logits of.
+    ///
+    /// # Errors
+    /// [`ModelError::Backend`] when the device fails.
+    fn hidden(&mut self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), ModelError>;
+
     /// Tokens that `sequence` has in the cache.
     fn len(&self, sequence: SequenceId) -> usize;
 

@@ -138,6 +138,11 @@ impl<B: Backend> Forward for Transformer<B> {
         self.pass(batch, logits)
     }
 
+    fn hidden(&mut self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), ModelError> {
+        let Transformer { backend, weights, buffers, .. } = self;
+        Ok(backend.hidden(&buffers.x, rows, &weights.norm, out)?)
+    }
+
     fn len(&self, sequence: SequenceId) -> usize {
         self.pages.len(sequence)
     }

@@ -4,7 +4,10 @@ use super::{
     Settings, busy::AllBusy, error::ApiError, keys::Keys, spans::Traces, tls::Tls, tools::CallFormat, worker::Worker,
 };
 use crate::{
-    engine::{Constraint, Engine, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Prompter},
+    TokenId,
+    engine::{
+        Constraint, Engine, EngineError, Grammar, GrammarError, Grammars, ModelFiles, OpenError, Pooling, Prompter,
+    },
     sampling::SamplingParams,
 };
 use anyhow::Context;
@@ -42,6 +45,9 @@ pub(super) struct Model {
     pub(super) worker: Worker,
     pub(super) n_ctx: usize,
     pub(super) n_vocab: usize,
+    pub(super) d_model: usize,
+    /// How it makes vectors of texts where a request does not say it.
+    pub(super) pooling: Pooling,
     pub(super) created: u64,
     /// Made when the first request needs it: it takes a while for a large vocabulary.
     grammars: OnceLock<Result<Grammars, String>>,
@@ -56,12 +62,29 @@ impl Model {
             call_format: CallFormat::of_template(&template),
             n_ctx: engine.n_ctx(),
             n_vocab: engine.model().n_vocab(),
+            d_model: engine.model().config().d_model,
+            // A model that was not trained for it says more in all its tokens than in one.
+            pooling: files.pooling()?.unwrap_or(Pooling::Mean),
             worker: Worker::start(&name, engine, n_most)?,
             name,
             created: now(),
             prompter,
             grammars: OnceLock::new(),
         })
+    }
+
+    /// Refuses a prompt, the field `param` of a request, that the engine would not take.
+    pub(super) fn check_prompt(&self, tokens: &[TokenId], param: &str) -> Result<(), ApiError> {
+        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.n_vocab) {
+            let message = format!("`{param}` has the token {token}, the vocabulary has {}", self.n_vocab);
+            return Err(ApiError::invalid(param, message));
+        }
+        let (n_prompt, n_ctx) = (tokens.len(), self.n_ctx);
+        match n_prompt {
+            0 => Err(ApiError::of_engine(EngineError::EmptyPrompt, param)),
+            n if n > n_ctx => Err(ApiError::of_engine(EngineError::PromptTooLong { n_prompt, n_ctx }, param)),
+            _ => Ok(()),
+        }
     }
 
     /// A constraint to `grammar`.
@@ -157,7 +180,7 @@ impl App {
         match name {
             Some(name) if name != model.name && !name.is_empty() => {
                 let message = format!("there is no model `{name}`, only `{}`", model.name);
-                Err(ApiError::not_found(message, "model_not_found"))
+                Err(ApiError::no_model(message))
             }
             _ => Ok(model),
         }

@@ -3,11 +3,10 @@
 use super::{
     error::ApiError,
     tools::CallParser,
-    wire::{Ids, Piece, Usage},
+    wire::{Answer, Finish, Ids, Kind, Piece, Usage},
     worker::{Update, Updates},
 };
-use crate::engine::{Completion, FinishReason, Part, TokenLogprobs};
-use serde_json::Value;
+use crate::engine::{Completion, EngineError, FinishReason, Part, TokenLogprobs};
 
 /// One of the answers that a request asks for.
 pub(super) struct Choice {
@@ -18,6 +17,8 @@ pub(super) struct Choice {
     logprobs: Option<Vec<TokenLogprobs>>,
     /// The prompt, if the answer begins with it.
     echoed: String,
+    /// The field of the request that says what the answer must fit.
+    grammar_field: Option<&'static str>,
     n_before: usize,
     has_calls: bool,
 }
@@ -27,14 +28,22 @@ impl Choice {
         is_first_of_prompt: bool,
         parser: Option<CallParser>,
         wants_logprobs: bool,
-        echoed: String,
+        (echoed, grammar_field): (String, Option<&'static str>),
     ) -> Choice {
         let logprobs = wants_logprobs.then(Vec::new);
-        Choice { is_first_of_prompt, parser, logprobs, echoed, n_before: 0, has_calls: false }
+        Choice { is_first_of_prompt, parser, logprobs, echoed, grammar_field, n_before: 0, has_calls: false }
+    }
+
+    /// What is wrong with a request of which the engine says `error`.
+    pub(super) fn refusal(&self, error: EngineError, kind: Kind) -> ApiError {
+        match (&error, self.grammar_field) {
+            (EngineError::Grammar(error), Some(field)) => ApiError::of_grammar(error, field),
+            _ => ApiError::of_engine(error, kind.prompt_field()),
+        }
     }
 
     /// What there is to tell of a token or text; `None` if that is to wait.
-    pub(super) fn hear(&mut self, update: Update) -> Result<Option<Piece>, ApiError> {
+    pub(super) fn hear(&mut self, update: Update) -> Result<Option<Piece>, EngineError> {
         let piece = match update {
             Update::Token(token) => {
                 self.logprobs.get_or_insert_default().push(token);
@@ -52,7 +61,7 @@ impl Choice {
                 Piece { text, calls, ..Piece::default() }
             }
             Update::Done(completion) => self.end(&completion),
-            Update::Failed(error) => return Err(error.into()),
+            Update::Failed(error) => return Err(error),
         };
         Ok(Some(self.complete(piece)))
     }
@@ -60,9 +69,9 @@ impl Choice {
     fn end(&mut self, completion: &Completion) -> Piece {
         let (text, calls) = self.parser.as_mut().map(CallParser::finish).unwrap_or_default();
         let finish_reason = match completion.finish_reason {
-            FinishReason::Length => "length",
-            _ if self.has_calls || !calls.is_empty() => "tool_calls",
-            FinishReason::Stop | FinishReason::Cancelled => "stop",
+            FinishReason::Length => Finish::Length,
+            _ if self.has_calls || !calls.is_empty() => Finish::ToolCalls,
+            FinishReason::Stop | FinishReason::Cancelled => Finish::Stop,
         };
         Piece { text, calls, finish_reason: Some(finish_reason), ..Piece::default() }
     }
@@ -79,7 +88,7 @@ impl Choice {
 }
 
 /// The answers as one response, when all are there.
-pub(super) async fn whole(ids: &Ids, mut choices: Vec<Choice>, mut updates: Updates) -> Result<Value, ApiError> {
+pub(super) async fn whole(ids: &Ids, mut choices: Vec<Choice>, mut updates: Updates) -> Result<Answer, ApiError> {
     let mut pieces = vec![Piece::default(); choices.len()];
     let mut usage = Usage::default();
     while let Some((index, update)) = updates.recv().await {
@@ -87,7 +96,7 @@ pub(super) async fn whole(ids: &Ids, mut choices: Vec<Choice>, mut updates: Upda
         if let Update::Done(completion) = &update {
             usage.add(completion, choice.is_first_of_prompt);
         }
-        if let Some(piece) = choice.hear(update)? {
+        if let Some(piece) = choice.hear(update).map_err(|error| choice.refusal(error, ids.kind))? {
             pieces[index].append(piece);
         }
     }

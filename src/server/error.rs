@@ -6,8 +6,28 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::time::Duration;
+
+/// An error as it goes over the wire.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct ErrorAnswer {
+    error: ErrorBody,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct ErrorBody {
+    message: String,
+    /// OpenAI's class of the error.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The field of the request that is wrong.
+    param: Option<String>,
+    code: Option<&'static str>,
+}
 
 /// A request that is not answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +59,11 @@ impl ApiError {
         ApiError { code: Some(code), ..error }
     }
 
+    /// The request names a model that is not there.
+    pub(super) fn no_model(message: impl Into<String>) -> ApiError {
+        ApiError { param: Some("model".into()), ..ApiError::not_found(message, "model_not_found") }
+    }
+
     /// There is no key, or a wrong one.
     pub(super) fn unauthorized() -> ApiError {
         let error = ApiError::new(StatusCode::UNAUTHORIZED, "invalid_request_error", "no API key that is known");
@@ -62,6 +87,25 @@ impl ApiError {
         ApiError { retry_after: Some(Duration::from_secs(1)), ..error }
     }
 
+    /// The engine has refused or lost a request whose prompt is the field `prompt`.
+    pub(super) fn of_engine(error: EngineError, prompt: &str) -> ApiError {
+        let message = first_line(&error);
+        match error {
+            EngineError::EmptyPrompt => ApiError::invalid(prompt, message),
+            EngineError::PromptTooLong { .. } => {
+                ApiError { code: Some("context_length_exceeded"), ..ApiError::invalid(prompt, message) }
+            }
+            // It leads where nothing can follow, or costs too much.
+            EngineError::Grammar(_) => ApiError::invalid("", message),
+            EngineError::NotANumber | EngineError::Lost(_) | EngineError::Model(_) => ApiError::internal(message),
+        }
+    }
+
+    /// The field `param` has a grammar that cannot be used.
+    pub(super) fn of_grammar(error: &GrammarError, param: &str) -> ApiError {
+        ApiError::invalid(param, first_line(error))
+    }
+
     /// The server failed.
     pub(super) fn internal(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
@@ -74,36 +118,20 @@ impl ApiError {
     }
 
     /// As it goes over the wire.
-    pub(super) fn to_json(&self) -> serde_json::Value {
-        let (message, kind, param, code) = (&self.message, self.kind, &self.param, self.code);
-        json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+    pub(super) fn to_answer(&self) -> ErrorAnswer {
+        let (message, kind, param, code) = (self.message.clone(), self.kind, self.param.clone(), self.code);
+        ErrorAnswer { error: ErrorBody { message, kind, param, code } }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.to_json())).into_response();
+        let mut response = (self.status, Json(self.to_answer())).into_response();
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response
-    }
-}
-
-impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> ApiError {
-        let message = first_line(&error);
-        match error {
-            EngineError::EmptyPrompt => ApiError::invalid("messages", message),
-            EngineError::PromptTooLong { .. } => {
-                ApiError { code: Some("context_length_exceeded"), ..ApiError::invalid("messages", message) }
-            }
-            EngineError::Grammar(GrammarError::Malformed(_)) => ApiError::invalid("response_format", message),
-            EngineError::Grammar(_) | EngineError::NotANumber | EngineError::Lost(_) | EngineError::Model(_) => {
-                ApiError::internal(message)
-            }
-        }
     }
 }
 

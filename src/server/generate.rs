@@ -1,6 +1,7 @@
 //! Chats and completions: from the body of a request to its answer.
 
 use super::{
+    MOST_CHOICES, MOST_LOGPROBS,
     app::{App, Model, now},
     choice::{Choice, whole},
     error::ApiError,
@@ -22,14 +23,10 @@ use axum::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// Answers to one prompt at most.
-const MOST_CHOICES: usize = 32;
 /// Prompts of one request at most.
 const MOST_PROMPTS: usize = 64;
 /// Texts that end an answer at most.
 const MOST_STOPS: usize = 16;
-/// Likeliest tokens beside each at most.
-const MOST_LOGPROBS: usize = 20;
 /// The length of a completion whose request does not say it, as in OpenAI's API.
 const COMPLETION_TOKENS: usize = 16;
 
@@ -61,15 +58,19 @@ async fn answer(app: Arc<App>, record: &Arc<Record>, kind: Kind, body: Bytes) ->
     let (worker, id) = (model.worker.clone(), ids.id.clone());
     // Templates, tokenizers and grammars take their time.
     let prepared = blocking(move || prepare(&model, kind, &id, &body)).await??;
-    let (requests, choices) = prepared.into_iter().unzip();
-    let updates = worker
-        .submit(requests, record)
-        .ok_or_else(|| ApiError::busy("all places are taken and the queue is full", Duration::from_secs(1)))?;
+    let (requests, choices): (Vec<Request>, _) = prepared.into_iter().unzip();
+    let places = worker.places(requests.len()).ok_or_else(busy)?;
+    let updates = worker.submit(requests.into_iter().zip(places), record);
     if is_stream {
         return Ok(stream(ids, choices, updates, options.include_usage.unwrap_or(false), app.settings.ping));
     }
     let answer = whole(&ids, choices, updates).await?;
     Ok(Json(answer).into_response())
+}
+
+/// Why a request is turned away that would be one too many.
+pub(super) fn busy() -> ApiError {
+    ApiError::busy("all places are taken and the queue is full", Duration::from_secs(1))
 }
 
 /// Runs what would keep other requests from being heard.
@@ -88,7 +89,8 @@ fn prepare(model: &Model, kind: Kind, id: &str, body: &Body) -> Result<Vec<(Requ
         Kind::Chat => vec![model.prompter.chat(&conversation(body, tools.as_ref())?)?],
         Kind::Text => prompts(model, body)?,
     };
-    let template = template(model, kind, body, tools.as_ref())?;
+    prompts.iter().try_for_each(|prompt| model.check_prompt(&prompt.tokens, kind.prompt_field()))?;
+    let (template, grammar_field) = template(model, kind, body, tools.as_ref())?;
     let mut prepared = Vec::new();
     for prompt in prompts {
         for i in 0..n {
@@ -98,14 +100,20 @@ fn prepare(model: &Model, kind: Kind, id: &str, body: &Body) -> Result<Vec<(Requ
             let index = prepared.len();
             let parser = tools.as_ref().map(|_| CallParser::new(model.call_format, &format!("{id}_{index}")));
             let echoed = if body.echo.unwrap_or(false) { prompt.text.clone() } else { String::new() };
-            prepared.push((request, Choice::new(i == 0, parser, template.n_logprobs.is_some(), echoed)));
+            prepared
+                .push((request, Choice::new(i == 0, parser, template.n_logprobs.is_some(), (echoed, grammar_field))));
         }
     }
     Ok(prepared)
 }
 
-/// The request without its prompt.
-fn template(model: &Model, kind: Kind, body: &Body, tools: Option<&Tools>) -> Result<Request, ApiError> {
+/// The request without its prompt, and the field that says what the answer must fit.
+fn template(
+    model: &Model,
+    kind: Kind,
+    body: &Body,
+    tools: Option<&Tools>,
+) -> Result<(Request, Option<&'static str>), ApiError> {
     let stop = body.stop.clone().map(|stop| stop.into_vec()).unwrap_or_default();
     if stop.len() > MOST_STOPS {
         return Err(ApiError::invalid(
@@ -115,10 +123,12 @@ fn template(model: &Model, kind: Kind, body: &Body, tools: Option<&Tools>) -> Re
     }
     let default = (kind == Kind::Text).then_some(COMPLETION_TOKENS);
     let grammar = match tools.and_then(|tools| tools.grammar.clone()) {
-        Some(grammar) => Some(grammar),
+        Some(grammar) => Some(("tools", grammar)),
         None => grammar(body)?,
     };
-    Ok(Request {
+    let grammar_field = grammar.as_ref().map(|(field, _)| *field);
+    let constraint = |(param, grammar)| model.constraint(&grammar).map_err(|error| ApiError::of_grammar(&error, param));
+    let request = Request {
         prompt: Vec::new(),
         max_tokens: body.max_completion_tokens.or(body.max_tokens).or(default),
         sampling: body.sampling(&model.sampling)?,
@@ -126,11 +136,10 @@ fn template(model: &Model, kind: Kind, body: &Body, tools: Option<&Tools>) -> Re
         n_logprobs: n_logprobs(kind, body)?,
         ignore_end: body.ignore_eos.unwrap_or(false),
         split_reasoning: kind == Kind::Chat,
-        constraint: grammar
-            .map(|grammar| model.constraint(&grammar))
-            .transpose()
-            .map_err(crate::engine::EngineError::from)?,
-    })
+        constraint: grammar.map(constraint).transpose()?,
+        pooling: None,
+    };
+    Ok((request, grammar_field))
 }
 
 fn n_logprobs(kind: Kind, body: &Body) -> Result<Option<usize>, ApiError> {
@@ -145,6 +154,9 @@ fn n_logprobs(kind: Kind, body: &Body) -> Result<Option<usize>, ApiError> {
             return Err(ApiError::invalid("logprobs", "`logprobs` is true, expected a number"));
         }
     };
+    if wanted.is_none() && body.top_logprobs.is_some_and(|n| n > 0) {
+        return Err(ApiError::invalid("top_logprobs", "`top_logprobs` is only for requests with `logprobs`"));
+    }
     if wanted.is_some_and(|n| n > MOST_LOGPROBS) {
         let name = if kind == Kind::Chat { "top_logprobs" } else { "logprobs" };
         return Err(ApiError::invalid(name, format!("`{name}` is more than {MOST_LOGPROBS}")));
@@ -152,20 +164,22 @@ fn n_logprobs(kind: Kind, body: &Body) -> Result<Option<usize>, ApiError> {
     Ok(wanted)
 }
 
-/// What the answer must fit.
-fn grammar(body: &Body) -> Result<Option<Grammar>, ApiError> {
+/// What the answer must fit, and the field that says so.
+fn grammar(body: &Body) -> Result<Option<(&'static str, Grammar)>, ApiError> {
+    let any = || json!({ "type": "object" });
     match &body.response_format {
         None | Some(ResponseFormat::Text) => {}
-        Some(ResponseFormat::JsonObject) => return Ok(Some(Grammar::JsonSchema(json!({ "type": "object" })))),
+        Some(ResponseFormat::JsonObject) => return Ok(Some(("response_format", Grammar::JsonSchema(any())))),
         Some(ResponseFormat::JsonSchema { json_schema }) => {
-            let schema = json_schema.schema.clone().unwrap_or_else(|| json!({ "type": "object" }));
-            return Ok(Some(Grammar::JsonSchema(schema)));
+            let schema = json_schema.schema.clone().unwrap_or_else(any);
+            return Ok(Some(("response_format", Grammar::JsonSchema(schema))));
         }
     }
     if let Some(text) = &body.grammar {
-        return Ok(Some(Grammar::from_text(text).map_err(|error| ApiError::invalid("grammar", error.to_string()))?));
+        let grammar = Grammar::from_text(text).map_err(|error| ApiError::of_grammar(&error, "grammar"))?;
+        return Ok(Some(("grammar", grammar)));
     }
-    Ok(body.regex.clone().map(Grammar::Regex))
+    Ok(body.regex.clone().map(|regex| ("regex", Grammar::Regex(regex))))
 }
 
 /// The conversation of a chat.
@@ -184,8 +198,12 @@ pub(super) fn conversation(body: &Body, tools: Option<&Tools>) -> Result<Convers
     })
 }
 
-/// The message with its parts as one text, which is what most templates can read.
+/// The message as most templates can read it: with its parts as one text, and from the role that they know.
 fn with_plain_text(i: usize, mut message: Message) -> Result<Message, ApiError> {
+    // OpenAI's newer name.
+    if message.role == "developer" {
+        message.role = "system".into();
+    }
     if let Some(Content::Parts(parts)) = &message.content {
         let text = |part: &Value| part.get("text").and_then(Value::as_str).map(str::to_owned);
         let texts: Option<Vec<String>> = parts.iter().map(text).collect();
@@ -201,11 +219,8 @@ fn prompts(model: &Model, body: &Body) -> Result<Vec<Prompt>, ApiError> {
     let field = body.prompt.clone().ok_or_else(|| ApiError::invalid("prompt", "`prompt` is missing"))?;
     let of_text =
         |text: &String| model.prompter.raw(text).map_err(|error| ApiError::invalid("prompt", error.to_string()));
-    let of_tokens = |tokens: &Vec<u32>| {
-        if let Some(token) = tokens.iter().find(|token| **token as usize >= model.n_vocab) {
-            let message = format!("`prompt` has the token {token}, the vocabulary has {}", model.n_vocab);
-            return Err(ApiError::invalid("prompt", message));
-        }
+    let of_tokens = |tokens: &Vec<u32>| -> Result<Prompt, ApiError> {
+        model.check_prompt(tokens, "prompt")?;
         let tokenizer = model.prompter.tokenizer();
         Ok(Prompt { text: tokenizer.decode(tokens, crate::text::Controls::Show), tokens: tokens.clone() })
     };

@@ -19,7 +19,7 @@ use std::{net::IpAddr, sync::Arc};
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Paths that need no key: what balancers and people look at first. None of them tells what others ask.
-const OPEN_PATHS: [&str; 6] = ["/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json"];
+pub(super) const OPEN_PATHS: [&str; 6] = ["/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json"];
 
 /// Lets a request through, and has it written down.
 pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {

@@ -3,13 +3,14 @@
 //! A request passes `guard.rs` (who may, how much) to a handler, which makes requests for the engine of it (`generate.rs`)
 //! and hands them to the thread that owns the engine (`worker.rs`). What the engine reports comes back through a channel
 //! and becomes pieces of an answer (`choice.rs`), sent whole or as a stream (`stream.rs`). `wire/` has the forms of the
-//! API, `listen.rs` the sockets, `life.rs` the end. Operators see it through `record.rs` (a line in the log), `spans.rs` (a
-//! trace), `metrics.rs` and `busy.rs`.
+//! API, `openapi.rs` describes it by them, `listen.rs` has the sockets, `life.rs` the end. Operators see it through
+//! `record.rs` (a line in the log), `spans.rs` (a trace), `metrics.rs` and `busy.rs`.
 
 mod app;
 mod busy;
 mod choice;
 mod collector;
+mod embeddings;
 mod error;
 mod generate;
 mod guard;
@@ -18,6 +19,7 @@ mod life;
 mod listen;
 mod metrics;
 mod models;
+mod openapi;
 mod record;
 mod routes;
 mod spans;
@@ -32,6 +34,11 @@ pub use app::{Loaded, Loader, StartError};
 pub use life::{Ended, serve};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Answers to one prompt at most.
+const MOST_CHOICES: usize = 32;
+/// Likeliest tokens beside each at most.
+const MOST_LOGPROBS: usize = 20;
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

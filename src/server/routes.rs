@@ -2,8 +2,12 @@
 
 use super::{
     app::{App, ReloadError},
-    error::ApiError,
-    generate, guard, models, text,
+    embeddings,
+    error::{ApiError, ErrorAnswer},
+    generate, guard, models,
+    openapi::{self, Route},
+    text,
+    wire::{ChatAnswer, ChatRequest, EmbeddingAnswer, EmbeddingBody, TemplateRequest, TextAnswer, TextRequest},
 };
 use axum::{
     Json, Router,
@@ -11,16 +15,18 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware,
     response::{Html, IntoResponse, Response},
-    routing::{get, post},
 };
-use serde_json::{Value, json};
-use std::sync::Arc;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::sync::{Arc, LazyLock};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// The page at `/`.
 const PAGE: &str = include_str!("page.html");
 /// The description of the API.
-const OPENAPI: &str = include_str!("openapi.json");
+static OPENAPI: LazyLock<Value> =
+    LazyLock::new(|| openapi::describe(&routes(), |path| guard::OPEN_PATHS.contains(&path)));
 
 /// What the page may load and talk to: nothing but this server.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
@@ -29,21 +35,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 /// All paths.
 pub(super) fn router(app: Arc<App>) -> Router {
     let cors = cors(&app.settings.origins);
-    let router = Router::new()
-        .route("/v1/chat/completions", post(generate::chat))
-        .route("/v1/completions", post(generate::completion))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*name}", get(models::one))
-        .route("/tokenize", post(text::tokenize))
-        .route("/detokenize", post(text::detokenize))
-        .route("/apply-template", post(text::apply_template))
-        .route("/admin/reload", post(reload))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/health", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/openapi.json", get(openapi))
-        .route("/", get(page))
+    let router = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let router = router
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
@@ -52,6 +45,40 @@ pub(super) fn router(app: Arc<App>) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     }
+}
+
+fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/v1/chat/completions", generate::chat, "Answer a conversation")
+            .takes::<ChatRequest>()
+            .gives::<ChatAnswer>()
+            .gives_text("text/event-stream"),
+        Route::post("/v1/completions", generate::completion, "Continue texts")
+            .takes::<TextRequest>()
+            .gives::<TextAnswer>()
+            .gives_text("text/event-stream"),
+        Route::post("/v1/embeddings", embeddings::embeddings, "Make vectors of texts")
+            .takes::<EmbeddingBody>()
+            .gives::<EmbeddingAnswer>(),
+        Route::get("/v1/models", models::list, "The models that there are").gives::<models::List>(),
+        Route::get("/v1/models/{*name}", models::one, "One of them").gives::<models::Entry>(),
+        Route::post("/tokenize", text::tokenize, "Cut a text into tokens")
+            .takes::<text::Tokenize>()
+            .gives::<text::Tokens>(),
+        Route::post("/detokenize", text::detokenize, "Make a text of tokens")
+            .takes::<text::Detokenize>()
+            .gives::<text::Text>(),
+        Route::post("/apply-template", text::apply_template, "The prompt of a conversation")
+            .takes::<TemplateRequest>()
+            .gives::<text::Rendered>(),
+        Route::post("/admin/reload", reload, "Load the model anew").gives::<Status>().gives_with::<ErrorAnswer>(404),
+        Route::get("/livez", livez, "Whether the process lives").gives::<Status>(),
+        Route::get("/readyz", readyz, "Whether a request would be taken").gives::<Status>().gives_with::<Status>(503),
+        Route::get("/health", readyz, "The same").gives::<Status>().gives_with::<Status>(503),
+        Route::get("/metrics", metrics, "Counters for Prometheus").gives_text("text/plain"),
+        Route::get("/openapi.json", openapi, "This description").gives::<Map<String, Value>>(),
+        Route::get("/", page, "A page to chat on").gives_text("text/html"),
+    ]
 }
 
 fn cors(origins: &[String]) -> Option<CorsLayer> {
@@ -69,8 +96,17 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     Some(layer.allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) }))
 }
 
-async fn livez() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// How the server is.
+#[derive(Serialize, JsonSchema)]
+struct Status {
+    status: &'static str,
+    /// The name of the model that is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
+async fn livez() -> Json<Status> {
+    Json(Status { status: "ok", model: None })
 }
 
 /// Whether a request would be taken now.
@@ -82,7 +118,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         () => "ok",
     };
     let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({ "status": status, "model": model.name }))).into_response()
+    (code, Json(Status { status, model: Some(model.name.clone()) })).into_response()
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -91,8 +127,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+async fn openapi() -> Json<&'static Value> {
+    Json(&OPENAPI)
 }
 
 async fn page() -> Response {
@@ -105,7 +141,7 @@ async fn page() -> Response {
     (headers, Html(PAGE)).into_response()
 }
 
-async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
     let Some(keys) = &app.admin_keys else {
         return Err(ApiError::not_found("there is no key for this", "unknown_url"));
     };
@@ -115,7 +151,7 @@ async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<
         ReloadError::UnderWay => ApiError::of_status(StatusCode::CONFLICT, error.to_string()),
         ReloadError::Failed(_) => ApiError::internal(error.to_string()),
     })?;
-    Ok(Json(json!({ "status": "ok", "model": app.model().name })))
+    Ok(Json(Status { status: "ok", model: Some(app.model().name.clone()) }))
 }
 
 async fn no_such_path(method: Method, uri: axum::http::Uri) -> ApiError {

@@ -3,7 +3,7 @@
 use super::{
     choice::Choice,
     error::ApiError,
-    wire::{Ids, Usage},
+    wire::{Answer, Ids, Usage},
     worker::{Update, Updates},
 };
 use axum::{
@@ -14,8 +14,7 @@ use axum::{
     },
 };
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 /// Tells proxies such as nginx not to collect a response before they pass it on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -45,7 +44,7 @@ pub(super) fn stream(
         };
         Some(match streaming.hear(index, update) {
             Ok(events) => (stream::iter(events), Some(streaming)),
-            Err(error) => (stream::iter(vec![Ok(data(&error.to_json()))]), None),
+            Err(error) => (stream::iter(vec![Event::default().json_data(error.to_answer())]), None),
         })
     });
     let keep_alive = KeepAlive::new().interval(ping).text("ping");
@@ -55,7 +54,7 @@ pub(super) fn stream(
     response
 }
 
-type Events = Vec<Result<Event, Infallible>>;
+type Events = Vec<Result<Event, axum::Error>>;
 
 impl Streaming {
     fn hear(&mut self, index: usize, update: Update) -> Result<Events, ApiError> {
@@ -63,17 +62,18 @@ impl Streaming {
         if let Update::Done(completion) = &update {
             self.usage.add(completion, choice.is_first_of_prompt);
         }
-        let Some(piece) = choice.hear(update)? else { return Ok(Vec::new()) };
+        let heard = choice.hear(update).map_err(|error| choice.refusal(error, self.ids.kind));
+        let Some(piece) = heard? else { return Ok(Vec::new()) };
         let is_first = std::mem::take(is_first);
-        Ok(vec![Ok(data(&self.ids.chunk(index, piece, is_first)))])
+        Ok(vec![data(self.ids.chunk(index, piece, is_first, self.includes_usage))])
     }
 
     fn end(&self) -> Events {
-        let usage = self.includes_usage.then(|| Ok(data(&self.ids.usage_chunk(self.usage))));
+        let usage = self.includes_usage.then(|| data(self.ids.usage_chunk(self.usage)));
         usage.into_iter().chain([Ok(Event::default().data("[DONE]"))]).collect()
     }
 }
 
-fn data(value: &Value) -> Event {
-    Event::default().data(value.to_string())
+fn data(answer: Answer) -> Result<Event, axum::Error> {
+    Event::default().json_data(answer)
 }

@@ -25,17 +25,10 @@ const LIST: &str = "[TOOL_CALLS]";
 pub(super) struct Call {
     /// Its place among those of the answer.
     pub(super) index: usize,
-    id: String,
-    name: String,
+    pub(super) id: String,
+    pub(super) name: String,
     /// JSON.
-    arguments: String,
-}
-
-impl Call {
-    pub(super) fn to_json(&self) -> Value {
-        let function = json!({ "name": self.name, "arguments": self.arguments });
-        json!({ "id": self.id, "type": "function", "function": function })
-    }
+    pub(super) arguments: String,
 }
 
 impl CallFormat {

@@ -5,11 +5,13 @@ use super::{
     metrics::{Instruments, Meter},
     record::{Answered, Record},
 };
-use crate::engine::{Completion, Engine, EngineError, Event, JobId, Part, Request, TokenLogprobs};
+use crate::engine::{Completion, Engine, EngineError, Event, JobId, Part, Request, STACK_BYTES, TokenLogprobs};
 use std::{
     collections::HashMap,
     io,
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::abort,
     sync::{Arc, mpsc},
     thread,
 };
@@ -52,7 +54,7 @@ struct Listener {
     index: usize,
     updates: UnboundedSender<(usize, Update)>,
     /// Counts the request as long as it is there.
-    in_flight: InFlight,
+    place: Arc<InFlight>,
     meter: Meter,
     record: Arc<Record>,
     /// What is not known of it yet, from what was asked for.
@@ -66,7 +68,12 @@ impl Worker {
         let busy = Arc::<Busy>::default();
         busy.set_load(engine.load());
         let work = Work { engine, listeners: HashMap::new(), busy: Arc::clone(&busy) };
-        thread::Builder::new().name("engine".into()).spawn(move || work.run(&received))?;
+        thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES).spawn(move || {
+            // Without it the server would be there and answer nobody.
+            if catch_unwind(AssertUnwindSafe(|| work.run(&received))).is_err() {
+                abort();
+            }
+        })?;
         Ok(Worker { model: model.into(), jobs, busy, instruments: Arc::new(Instruments::of(model)), n_most })
     }
 
@@ -80,20 +87,29 @@ impl Worker {
         &self.busy
     }
 
-    /// Hands requests over; `None` if there is no room for all of them. They are cancelled when the updates are dropped, and
-    /// `record` takes down what becomes of them.
-    pub(super) fn submit(&self, requests: Vec<Request>, record: &Arc<Record>) -> Option<Updates> {
-        let places = self.busy.enter(requests.len(), self.n_most)?;
+    /// Takes `n` places; `None` if there are not as many.
+    pub(super) fn places(&self, n: usize) -> Option<Vec<Arc<InFlight>>> {
+        let places = self.busy.enter(n, self.n_most)?;
+        Some(places.into_iter().map(Arc::new).collect())
+    }
+
+    /// Hands requests over, each with its place. They are cancelled when the updates are dropped, and `record` takes down
+    /// what becomes of them.
+    pub(super) fn submit(
+        &self,
+        requests: impl IntoIterator<Item = (Request, Arc<InFlight>)>,
+        record: &Arc<Record>,
+    ) -> Updates {
         let (updates, received) = unbounded_channel();
-        for (index, (request, in_flight)) in requests.into_iter().zip(places).enumerate() {
+        for (index, (request, place)) in requests.into_iter().enumerate() {
             let meter = Meter::start(Arc::clone(&self.instruments), request.prompt.len());
             let answered = Answered::of(&self.model, &request);
             let (updates, record) = (updates.clone(), Arc::clone(record));
-            let listener = Listener { index, updates, in_flight, meter, record, answered };
+            let listener = Listener { index, updates, place, meter, record, answered };
             // The thread lives as long as this handle; if it is gone, so is the process.
             let _ = self.jobs.send(Submitted { request, listener });
         }
-        Some(received)
+        received
     }
 }
 
@@ -192,8 +208,8 @@ impl Listener {
 
     /// Tells the last of it. By then the place is free, and the record is with whoever sends the answer.
     fn end(self, update: Update) {
-        let Listener { index, updates, in_flight, record, .. } = self;
-        drop((in_flight, record));
+        let Listener { index, updates, place, record, .. } = self;
+        drop((place, record));
         let _ = updates.send((index, update));
     }
 

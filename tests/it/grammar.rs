@@ -99,6 +99,21 @@ fn an_answer_that_is_cut_off_says_that_it_does_not_fit() {
 }
 
 #[test]
+fn a_command_whose_answer_was_cut_off_exits_with_9() {
+    let schema = r#"{ "type": "array", "items": { "enum": [1, 2] }, "minItems": 20, "maxItems": 20 }"#;
+    let run = |n: &str| {
+        let mut run = assert_cmd::Command::cargo_bin("taper").unwrap();
+        let run = run.env_remove("TAPER_MODEL").args(["run", "-q", "-n", n, "--json-schema", schema, "hi"]);
+        let output = run.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    };
+    let (code, whole) = run("400");
+    assert_eq!((code, serde_json::from_str::<Vec<u8>>(&whole).unwrap().len()), (Some(0), 20));
+    let (code, part) = run("8");
+    assert!(code == Some(9) && whole.starts_with(&part) && part.len() > 3, "{code:?} {part}");
+}
+
+#[test]
 fn grammars_that_cannot_be_are_refused_in_one_line() {
     let tokenizer = ModelFiles::demo().unwrap().tokenizer().unwrap();
     let grammars = Grammars::new(&tokenizer).unwrap();
@@ -118,4 +133,48 @@ fn grammars_that_cannot_be_are_refused_in_one_line() {
             other => panic!("{grammar:?}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn grammars_that_would_take_the_process_down_are_refused_or_followed() {
+    let tokenizer = ModelFiles::demo().unwrap().tokenizer().unwrap();
+    let grammars = Grammars::new(&tokenizer).unwrap();
+    // So many levels, each of which the compiler descends.
+    let rules: String = (0..15_000).map(|i| format!("r{i}: r{}\n", i + 1)).collect();
+    let terminals: String = (0..7_000).map(|i| format!("R{i}: R{} \"b\"\n", i + 1)).collect();
+    let definitions = (0..7_000).map(|i| (format!("{i}"), json!({ "$ref": format!("#/$defs/{}", i + 1) })));
+    let mut definitions: serde_json::Map<String, Value> = definitions.collect();
+    definitions.insert("7000".into(), json!({ "type": "null" }));
+    for grammar in [
+        Grammar::Lark(format!("start: r0\n{rules}r15000: \"a\"")),
+        Grammar::Lark(format!("start: R0\n{terminals}R7000: \"a\"")),
+        Grammar::JsonSchema(json!({ "$ref": "#/$defs/0", "$defs": definitions })),
+    ] {
+        if let Err(error) = grammars.compile(&grammar) {
+            assert!(matches!(error, GrammarError::Malformed(_)), "{error}");
+        }
+    }
+    let long = "a".repeat(1 << 20);
+    for grammar in [
+        // Nothing fits these.
+        Grammar::JsonSchema(json!({ "$ref": "#" })),
+        Grammar::JsonSchema(json!({ "const": 1e19, "multipleOf": 7 })),
+        Grammar::Lark("start: start \"a\"".into()),
+        // These would take all memory.
+        Grammar::JsonSchema(json!({ "type": "integer", "multipleOf": 2_147_483_648u32 })),
+        Grammar::Lark("start: %json { \"type\": \"integer\", \"multipleOf\": 2147483648 }".into()),
+        Grammar::Regex(long.clone()),
+        Grammar::JsonSchema(json!({ "const": long })),
+    ] {
+        let outcome = grammars.compile(&grammar);
+        assert!(matches!(outcome, Err(GrammarError::Malformed(_))), "{outcome:?}");
+    }
+}
+
+/// llguidance catches its panics, which an abort would forestall.
+#[test]
+fn releases_unwind() {
+    let manifest = include_str!("../../Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).unwrap().split("\n[").next().unwrap();
+    assert!(release.contains("lto") && !release.contains("panic"), "{release}");
 }

@@ -9,6 +9,7 @@ mod cli;
 mod cpu_backend;
 mod demo;
 mod dequantize;
+mod embeddings;
 mod engine;
 mod gguf;
 mod grammar;

@@ -1,5 +1,11 @@
 //! `taper serve` as clients see it: over HTTP, from outside of its process.
 
+mod clients;
+mod embeddings;
+mod malformed;
+mod openai;
+mod same;
+
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A server with `demo` on a free port, which ends with the test.
+/// A server on a free port, which ends with the test.
 pub(super) struct Server {
     pub(super) process: Child,
     pub(super) url: String,
@@ -20,10 +26,17 @@ impl Server {
         Server::launch(flags, |_| {})
     }
 
+    fn start_with(model: &str, flags: &[&str]) -> Server {
+        Server::launch(&[&["-m", model], flags].concat(), |_| {})
+    }
+
     /// The same, after `change` has seen the command.
     pub(super) fn launch(flags: &[&str], change: impl FnOnce(&mut Command)) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taper"));
-        command.args(["serve", "-m", "demo", "-t", "2"]).args(flags);
+        command.args(["serve", "-t", "2"]).args(flags);
+        if !flags.contains(&"-m") {
+            command.args(["-m", "demo"]);
+        }
         if !flags.contains(&"--port") {
             command.args(["--port", "0"]);
         }
@@ -257,9 +270,12 @@ fn what_is_wrong_with_a_request_is_named() {
         (chat, with(question("a"), json!({ "temperature": -1 })), 400, "temperature"),
         (chat, with(question("a"), json!({ "n": 0 })), 400, "n"),
         (chat, with(question("a"), json!({ "top_logprobs": 99, "logprobs": true })), 400, "top_logprobs"),
+        (chat, with(question("a"), json!({ "top_logprobs": 2 })), 400, "top_logprobs"),
+        (chat, with(question("a"), json!({ "regex": "(" })), 400, "regex"),
+        (chat, with(question("a"), json!({ "grammar": "start: x" })), 400, "grammar"),
         (chat, with(question("a"), json!({ "logit_bias": { "x": 1 } })), 400, "logit_bias"),
         (chat, with(question("a"), json!({ "tool_choice": "required" })), 400, "tool_choice"),
-        (chat, json!({ "messages": [{ "content": "a" }] }), 400, "messages[0]"),
+        (chat, json!({ "messages": [{ "content": "a" }] }), 400, "messages[0].role"),
         (
             chat,
             json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] }),
@@ -440,6 +456,15 @@ fn tokens_and_prompts_are_told() {
     let (status, _, text) = server.request("GET", "/openapi.json", &[], b"");
     let api: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &api["openapi"]), (200, &json!("3.1.0")));
+    for (name, needed, other) in [
+        ("ChatRequest", "messages", "prompt"),
+        ("TextRequest", "prompt", "tools"),
+        ("TemplateRequest", "messages", "n"),
+    ] {
+        let schema = &api["components"]["schemas"][name];
+        assert_eq!(schema["required"], json!([needed]), "{name}");
+        assert!(schema["properties"][needed].is_object() && schema["properties"][other].is_null(), "{name}");
+    }
     let (status, headers, page) = server.request("GET", "/", &[], b"");
     assert!(
         status == 200

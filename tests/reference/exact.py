@@ -72,8 +72,8 @@ def state(file):
     return out
 
 
-def exact_logits(path, tokens):
-    """Logits after each of `tokens`: (n_tokens, n_vocab)."""
+def load(path):
+    """The model in the file `path`."""
     file = File(path)
     config = configuration(file)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
@@ -83,5 +83,16 @@ def exact_logits(path, tokens):
     model.load_state_dict(weights, strict=True)
     if 'rope_freqs.weight' in file.tensors:
         model.model.rotary_emb.inv_freq /= torch.from_numpy(file.tensors['rope_freqs.weight'])
+    return model
+
+
+def exact_logits(path, tokens):
+    """Logits after each of `tokens`: (n_tokens, n_vocab)."""
     with torch.no_grad():
-        return model(torch.tensor([tokens])).logits[0].numpy()
+        return load(path)(torch.tensor([tokens])).logits[0].numpy()
+
+
+def exact_hidden(path, tokens):
+    """What the last layer makes of each of `tokens`, after the final norm: (n_tokens, d_model)."""
+    with torch.no_grad():
+        return load(path).model(torch.tensor([tokens])).last_hidden_state[0].numpy()

@@ -1,8 +1,9 @@
-"""OpenAI's own Python client against `taper serve`: chats, streams, tools, structured output, completions, errors.
+"""OpenAI's own Python client against `taper serve`: chats, streams, tools, structured output, completions, vectors,
+errors.
 
 usage: python openai_client.py TAPER_BINARY      needs: pip install openai pydantic
 """
-import asyncio, subprocess, sys
+import asyncio, math, subprocess, sys
 
 import openai
 from pydantic import BaseModel
@@ -53,16 +54,32 @@ try:
     plain = client.completions.create(model="demo", prompt="exit code", max_tokens=4, n=2, echo=True, logprobs=1)
     assert len(plain.choices) == 2 and plain.choices[0].text.startswith("exit code")
 
-    for wrong, kind in [
-        (dict(model="other", messages=ask), openai.NotFoundError),
-        (dict(model="demo", messages=[]), openai.BadRequestError),
-        (dict(model="demo", messages=ask, temperature=-3), openai.BadRequestError),
+    texts = ["exit code 5", "how do I serve a model?"]
+    # The client asks for base64 unless told otherwise.
+    vectors = [each.embedding for each in client.embeddings.create(model="demo", input=texts).data]
+    floats = client.embeddings.create(model="demo", input=texts, encoding_format="float")
+    assert all(math.isclose(x, y, abs_tol=1e-6) for v, w in zip(vectors, floats.data) for x, y in zip(v, w.embedding))
+    assert all(math.isclose(math.hypot(*vector), 1, rel_tol=1e-5) for vector in vectors)
+    assert floats.usage.prompt_tokens == floats.usage.total_tokens > 5
+    short = client.embeddings.create(model="demo", input=texts[0], dimensions=8).data[0].embedding
+    cut = math.hypot(*vectors[0][:8])
+    assert all(math.isclose(x, y / cut, abs_tol=1e-5) for x, y in zip(short, vectors[0], strict=False))
+    assert client.embeddings.create(model="demo", input=texts[0], extra_body={"pooling": "last"}).data[0].embedding != vectors[0]
+
+    for call, wrong, kind, param in [
+        (client.chat.completions, dict(messages=ask, model="other"), openai.NotFoundError, "model"),
+        (client.chat.completions, dict(messages=[]), openai.BadRequestError, "messages"),
+        (client.chat.completions, dict(messages=ask, temperature=-3), openai.BadRequestError, "temperature"),
+        (client.completions, dict(prompt="a " * 3000), openai.BadRequestError, "prompt"),
+        (client.embeddings, dict(input=""), openai.BadRequestError, "input"),
+        (client.embeddings, dict(input=["a", "a " * 3000]), openai.BadRequestError, "input"),
+        (client.embeddings, dict(input="a", dimensions=99999), openai.BadRequestError, "dimensions"),
     ]:
         try:
-            client.chat.completions.create(**wrong)
+            call.create(**{"model": "demo", **wrong})
             raise SystemExit(f"no error for {wrong}")
         except kind as error:
-            assert error.body["message"], error
+            assert error.body["message"] and error.param == param, error
 
     async def many():
         other = openai.AsyncOpenAI(base_url=url + "/v1", api_key="none", max_retries=0)

@@ -290,4 +290,13 @@ impl Backend for Cpu {
         });
         Ok(())
     }
+
+    fn hidden(&mut self, x: &Rows, wanted: &[usize], norm: &Norm<Cpu>, out: &mut Vec<f32>) -> Result<()> {
+        let width = x.width();
+        out.resize(wanted.len() * width, 0.0);
+        for (out, &row) in out.chunks_exact_mut(width).zip(wanted) {
+            vector::rms_norm(self.crew.isa, x.row(row), &norm.weight, norm.eps, out);
+        }
+        Ok(())
+    }
 }

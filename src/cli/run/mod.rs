@@ -247,6 +247,7 @@ impl<'a> Session<'a> {
             ignore_end: self.args.ignore_eos,
             split_reasoning: !self.args.raw,
             constraint: self.args.grammar.constraint(self.prompter.tokenizer())?,
+            pooling: None,
         })
     }
 

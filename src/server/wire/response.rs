@@ -1,12 +1,16 @@
-//! Answers, whole and in pieces, of chats and of plain completions.
+//! From the pieces of an answer to the form of a chat or a completion, whole or in parts.
 
+use super::answer::{
+    Answer, CalledFunction, ChatChoice, ChatLogprobs, ChunkChoice, Delta, Envelope, Finish, LikelyToken, PromptDetails,
+    Reply, TextChoice, TextLogprobs, TokenEntry, ToolCall, Usage,
+};
 use crate::{
     engine::{Completion, TokenLogprobs},
     sampling::Logprob,
     server::tools::Call,
     text::Tokenizer,
 };
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Which of the two kinds of completions.
@@ -14,6 +18,16 @@ use std::sync::Arc;
 pub(in crate::server) enum Kind {
     Chat,
     Text,
+}
+
+impl Kind {
+    /// The field of a request that has the prompt.
+    pub(in crate::server) fn prompt_field(self) -> &'static str {
+        match self {
+            Kind::Chat => "messages",
+            Kind::Text => "prompt",
+        }
+    }
 }
 
 /// What all pieces of one answer have in common.
@@ -27,14 +41,6 @@ pub(in crate::server) struct Ids {
     pub(in crate::server) tokenizer: Arc<Tokenizer>,
 }
 
-/// Tokens that a request took.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::server) struct Usage {
-    n_prompt: usize,
-    n_reused: usize,
-    n_completion: usize,
-}
-
 /// What a choice has to say, in one piece or as a part of a stream.
 #[derive(Clone, Debug, Default)]
 pub(in crate::server) struct Piece {
@@ -45,72 +51,73 @@ pub(in crate::server) struct Piece {
     pub(in crate::server) logprobs: Option<Vec<TokenLogprobs>>,
     /// Bytes of text that came before, to which completions count their offsets.
     pub(in crate::server) n_before: usize,
-    pub(in crate::server) finish_reason: Option<&'static str>,
+    pub(in crate::server) finish_reason: Option<Finish>,
 }
 
 impl Usage {
     /// Adds an answer; the prompt counts once for all choices that are made of it.
     pub(in crate::server) fn add(&mut self, completion: &Completion, is_first_of_prompt: bool) {
         if is_first_of_prompt {
-            self.n_prompt += completion.n_prompt;
-            self.n_reused += completion.n_reused;
+            self.prompt_tokens += completion.n_prompt;
+            let PromptDetails { cached_tokens } = &mut self.prompt_tokens_details;
+            *cached_tokens += completion.n_reused;
         }
-        self.n_completion += completion.tokens.len();
-    }
-
-    fn to_json(self) -> Value {
-        json!({
-            "prompt_tokens": self.n_prompt,
-            "completion_tokens": self.n_completion,
-            "total_tokens": self.n_prompt + self.n_completion,
-            "prompt_tokens_details": { "cached_tokens": self.n_reused },
-        })
+        self.completion_tokens += completion.tokens.len();
+        self.total_tokens = self.prompt_tokens + self.completion_tokens;
     }
 }
 
 impl Ids {
     /// The whole answer.
-    pub(in crate::server) fn answer(&self, pieces: Vec<Piece>, usage: Usage) -> Value {
-        let choices = pieces.into_iter().enumerate().map(|(index, piece)| match self.kind {
-            Kind::Chat => piece.message(index, &self.tokenizer),
-            Kind::Text => piece.text(index, &self.tokenizer),
-        });
-        let object = match self.kind {
-            Kind::Chat => "chat.completion",
-            Kind::Text => "text_completion",
-        };
-        let mut answer = self.envelope(object, choices.collect());
-        answer.insert("usage".into(), usage.to_json());
-        answer.into()
+    pub(in crate::server) fn answer(&self, pieces: Vec<Piece>, usage: Usage) -> Answer {
+        let pieces = pieces.into_iter().enumerate();
+        let usage = Some(Some(usage));
+        match self.kind {
+            Kind::Chat => {
+                let choices = pieces.map(|(index, piece)| piece.message(index, &self.tokenizer)).collect();
+                Answer::Chat(self.envelope("chat.completion", choices, usage))
+            }
+            Kind::Text => {
+                let choices = pieces.map(|(index, piece)| piece.text(index, &self.tokenizer)).collect();
+                Answer::Text(self.envelope("text_completion", choices, usage))
+            }
+        }
     }
 
     /// A part of the answer of choice `index`; the first of a chat says who speaks.
-    pub(in crate::server) fn chunk(&self, index: usize, piece: Piece, is_first: bool) -> Value {
-        let (object, choice) = match self.kind {
-            Kind::Chat => ("chat.completion.chunk", piece.delta(index, is_first, &self.tokenizer)),
-            Kind::Text => ("text_completion", piece.text(index, &self.tokenizer)),
-        };
-        self.envelope(object, vec![choice]).into()
+    pub(in crate::server) fn chunk(&self, index: usize, piece: Piece, is_first: bool, has_usage: bool) -> Answer {
+        let usage = has_usage.then_some(None);
+        match self.kind {
+            Kind::Chat => self.chat_chunk(vec![piece.delta(index, is_first, &self.tokenizer)], usage),
+            Kind::Text => {
+                Answer::Text(self.envelope("text_completion", vec![piece.text(index, &self.tokenizer)], usage))
+            }
+        }
     }
 
     /// The last part of a stream that reports its usage.
-    pub(in crate::server) fn usage_chunk(&self, usage: Usage) -> Value {
-        let object = if self.kind == Kind::Chat { "chat.completion.chunk" } else { "text_completion" };
-        let mut chunk = self.envelope(object, Vec::new());
-        chunk.insert("usage".into(), usage.to_json());
-        chunk.into()
+    pub(in crate::server) fn usage_chunk(&self, usage: Usage) -> Answer {
+        let usage = Some(Some(usage));
+        match self.kind {
+            Kind::Chat => self.chat_chunk(Vec::new(), usage),
+            Kind::Text => Answer::Text(self.envelope("text_completion", Vec::new(), usage)),
+        }
     }
 
-    fn envelope(&self, object: &str, choices: Vec<Value>) -> Map<String, Value> {
-        let fields = [
-            ("id", Value::from(self.id.as_str())),
-            ("object", object.into()),
-            ("created", self.created.into()),
-            ("model", self.model.as_str().into()),
-            ("system_fingerprint", concat!("taper-", env!("CARGO_PKG_VERSION")).into()),
-            ("choices", choices.into()),
-        ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    fn chat_chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> Answer {
+        Answer::Chunk(self.envelope("chat.completion.chunk", choices, usage))
+    }
+
+    fn envelope<C>(&self, object: &'static str, choices: Vec<C>, usage: Option<Option<Usage>>) -> Envelope<C> {
+        Envelope {
+            id: self.id.clone(),
+            object,
+            created: self.created,
+            model: self.model.clone(),
+            system_fingerprint: concat!("taper-", env!("CARGO_PKG_VERSION")),
+            choices,
+            usage,
+        }
     }
 }
 
@@ -126,67 +133,57 @@ impl Piece {
         self.finish_reason = next.finish_reason.or(self.finish_reason);
     }
 
-    fn message(self, index: usize, tokenizer: &Tokenizer) -> Value {
+    fn message(self, index: usize, tokenizer: &Tokenizer) -> ChatChoice {
         let logprobs = self.logprobs.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
-        let content = match self.text.is_empty() && !self.calls.is_empty() {
-            true => Value::Null,
-            false => self.text.into(),
+        let message = Reply {
+            role: "assistant",
+            content: (!self.text.is_empty() || self.calls.is_empty()).then_some(self.text),
+            refusal: None,
+            reasoning_content: self.reasoning,
+            tool_calls: self.calls.into_iter().map(|call| ToolCall { index: None, ..call.into() }).collect(),
         };
-        let mut message = json!({ "role": "assistant", "content": content, "refusal": null });
-        if !self.reasoning.is_empty() {
-            message["reasoning_content"] = self.reasoning.into();
-        }
-        if !self.calls.is_empty() {
-            message["tool_calls"] = self.calls.iter().map(Call::to_json).collect();
-        }
-        json!({ "index": index, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason })
+        ChatChoice { index, message, logprobs, finish_reason: self.finish_reason }
     }
 
-    fn delta(self, index: usize, is_first: bool, tokenizer: &Tokenizer) -> Value {
+    fn delta(self, index: usize, is_first: bool, tokenizer: &Tokenizer) -> ChunkChoice {
         let logprobs = self.logprobs.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
-        let mut delta = Map::new();
-        if is_first {
-            delta.insert("role".into(), "assistant".into());
-        }
-        if !self.text.is_empty() || (is_first && self.reasoning.is_empty() && self.calls.is_empty()) {
-            delta.insert("content".into(), self.text.into());
-        }
-        if !self.reasoning.is_empty() {
-            delta.insert("reasoning_content".into(), self.reasoning.into());
-        }
-        if !self.calls.is_empty() {
-            let calls = self.calls.iter().map(|call| {
-                let mut value = call.to_json();
-                value["index"] = call.index.into();
-                value
-            });
-            delta.insert("tool_calls".into(), calls.collect());
-        }
-        json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": self.finish_reason })
+        let opens = is_first && self.reasoning.is_empty() && self.calls.is_empty();
+        let delta = Delta {
+            role: is_first.then_some("assistant"),
+            content: (!self.text.is_empty() || opens).then_some(self.text),
+            reasoning_content: (!self.reasoning.is_empty()).then_some(self.reasoning),
+            tool_calls: (!self.calls.is_empty()).then(|| self.calls.into_iter().map(ToolCall::from).collect()),
+        };
+        ChunkChoice { index, delta, logprobs, finish_reason: self.finish_reason }
     }
 
-    fn text(self, index: usize, tokenizer: &Tokenizer) -> Value {
+    fn text(self, index: usize, tokenizer: &Tokenizer) -> TextChoice {
         let logprobs = self.logprobs.as_ref().map(|tokens| text_logprobs(tokens, tokenizer, self.n_before));
-        json!({ "index": index, "text": self.text, "logprobs": logprobs, "finish_reason": self.finish_reason })
+        TextChoice { index, text: self.text, logprobs, finish_reason: self.finish_reason }
+    }
+}
+
+impl From<Call> for ToolCall {
+    fn from(call: Call) -> ToolCall {
+        let function = CalledFunction { name: call.name, arguments: call.arguments };
+        ToolCall { index: Some(call.index), id: call.id, kind: "function", function }
     }
 }
 
 /// The log-probabilities of tokens as chats report them.
-fn chat_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer) -> Value {
+fn chat_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer) -> ChatLogprobs {
     let entry = |logprob: &Logprob| {
-        let bytes = tokenizer.token_bytes(logprob.token);
-        json!({ "token": String::from_utf8_lossy(&bytes), "logprob": finite(logprob.logprob), "bytes": bytes })
+        let bytes = tokenizer.token_bytes(logprob.token).into_owned();
+        LikelyToken { token: String::from_utf8_lossy(&bytes).into(), logprob: finite(logprob.logprob), bytes }
     };
-    let content = tokens.iter().map(|token| {
-        let mut value = entry(&token.chosen);
-        value["top_logprobs"] = token.top.iter().map(entry).collect();
-        value
-    });
-    json!({ "content": content.collect::<Value>(), "refusal": null })
+    let content = tokens
+        .iter()
+        .map(|token| TokenEntry { chosen: entry(&token.chosen), top_logprobs: token.top.iter().map(entry).collect() });
+    ChatLogprobs { content: content.collect(), refusal: None }
 }
 
 /// The same as completions report them; `n_before` bytes of text came before.
-fn text_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer, n_before: usize) -> Value {
+fn text_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer, n_before: usize) -> TextLogprobs {
     let text = |logprob: &Logprob| tokenizer.token_text(logprob.token);
     let mut offset = n_before;
     let offsets = tokens.iter().map(|token| {
@@ -194,17 +191,16 @@ fn text_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer, n_before: usiz
         offset += tokenizer.token_bytes(token.chosen.token).len();
         at
     });
-    let offsets: Vec<usize> = offsets.collect();
     let top = tokens.iter().map(|token| {
         let likely = token.top.iter().map(|logprob| (text(logprob), Value::from(finite(logprob.logprob))));
-        Value::from(likely.collect::<Map<_, _>>())
+        likely.collect()
     });
-    json!({
-        "tokens": tokens.iter().map(|token| text(&token.chosen)).collect::<Vec<_>>(),
-        "token_logprobs": tokens.iter().map(|token| finite(token.chosen.logprob)).collect::<Vec<_>>(),
-        "top_logprobs": top.collect::<Value>(),
-        "text_offset": offsets,
-    })
+    TextLogprobs {
+        text_offset: offsets.collect(),
+        tokens: tokens.iter().map(|token| text(&token.chosen)).collect(),
+        token_logprobs: tokens.iter().map(|token| finite(token.chosen.logprob)).collect(),
+        top_logprobs: top.collect(),
+    }
 }
 
 /// JSON has no infinity; OpenAI writes this for what cannot be.

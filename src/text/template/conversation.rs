@@ -1,5 +1,6 @@
 //! What a chat template renders: messages, tools and switches, named as OpenAI's chat API names them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 ///
 /// A field without a value does not exist for the template, which is how `transformers` passes messages on: many
 /// templates ask whether a message has `tool_calls`, and few are ready for a null.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// `system`, `user`, `assistant`, `tool`, or whatever else the template knows.
     pub role: String,
@@ -32,7 +33,7 @@ pub struct Message {
 }
 
 /// The content of a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Content {
     /// Plain text.

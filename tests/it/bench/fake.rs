@@ -74,6 +74,12 @@ impl Forward for FakeModel {
         Ok(())
     }
 
+    fn hidden(&mut self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), ModelError> {
+        out.clear();
+        out.resize(rows.len() * self.config.d_model, 1.0);
+        Ok(())
+    }
+
     fn len(&self, sequence: SequenceId) -> usize {
         self.lens.get(&sequence).copied().unwrap_or(0)
     }

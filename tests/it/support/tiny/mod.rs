@@ -95,7 +95,12 @@ impl TinyModel {
 
     /// The bytes of the model's GGUF file.
     pub(crate) fn gguf(&self) -> Vec<u8> {
-        let file = self.described(GgufBuilder::new());
+        self.gguf_with(|file| file)
+    }
+
+    /// The bytes of a file that says more.
+    pub(crate) fn gguf_with(&self, more: impl FnOnce(GgufBuilder) -> GgufBuilder) -> Vec<u8> {
+        let file = more(self.described(GgufBuilder::new()));
         let file = match self.architecture {
             Architecture::Llama => vocabulary::spm(file),
             Architecture::Qwen2 => vocabulary::bpe(file, "qwen2"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The numbers that the unit tests of src/bench/stats.rs expect, from numpy and scipy.
 
-usage: statistics.py        (needs numpy and scipy)
+usage: bench_stats.py        (needs numpy and scipy)
 """
 import numpy as np
 from scipy import stats
