@@ -63,9 +63,10 @@ impl Hasher {
 
     /// In hexadecimal digits, lower case.
     pub(super) fn finish(self) -> String {
+        let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
-            Hasher::Sha256(hasher) => format!("{:x}", hasher.finalize()),
-            Hasher::Git(hasher) => format!("{:x}", hasher.finalize()),
+            Hasher::Sha256(hasher) => digits(&hasher.finalize()),
+            Hasher::Git(hasher) => digits(&hasher.finalize()),
         }
     }
 }

@@ -103,7 +103,7 @@ impl<'a> Transfer<'a> {
         let outcome = failure.map_or(Ok(()), Err).and_then(|()| hash.ok_or(PullError::Interrupted));
         if outcome.is_err() {
             // What has arrived is worth keeping, but the failure is what the user must hear of.
-            let _ = partial.save(done);
+            let _ = partial.rescue(done);
         }
         outcome
     }

@@ -1,7 +1,8 @@
 //! Pulling as users see it: streams, exit codes, events.
 
 use super::fixture::NAME;
-use crate::support::hub_stub::{COMMIT, Fault, Stub, noise, sha256};
+use crate::support::hash::sha256;
+use crate::support::hub_stub::{COMMIT, Fault, Stub, noise};
 use crate::support::tiny::{Architecture, TinyModel, Types};
 use assert_cmd::Command;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(super) fn taper(stub: &Stub, cache: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Exit code, stdout, stderr.
-fn outcome(command: &mut Command) -> (i32, String, String) {
+pub(super) fn outcome(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
