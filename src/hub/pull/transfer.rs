@@ -42,6 +42,8 @@ pub(super) struct Transfer<'a> {
     name: &'a str,
     what: String,
     path: &'a Path,
+    /// Held while writing: the system lets one write to a file at a time and the others spin, where they would better sleep.
+    writing: Mutex<()>,
     state: Mutex<State>,
     /// Told when there is more to hash, or none any more.
     grown: Condvar,
@@ -89,6 +91,7 @@ impl<'a> Transfer<'a> {
             name,
             what,
             path: &path,
+            writing: Mutex::new(()),
             state: Mutex::new(state),
             grown: Condvar::new(),
             turned: Condvar::new(),
@@ -187,7 +190,7 @@ impl<'a> Transfer<'a> {
             if n == 0 {
                 return Err(Failure::again(format!("it ended {} bytes too early", piece.end - piece.start)));
             }
-            file.write_all(&buffer[..n]).map_err(|error| self.not_written(error))?;
+            self.write(file, &buffer[..n])?;
             if !self.note(piece.start..piece.start + n as u64) {
                 return Ok(());
             }
@@ -196,6 +199,11 @@ impl<'a> Transfer<'a> {
         // A connection serves again once its answer is read to the end; if more comes, it does not matter to the hash.
         let _ = reader.read(&mut buffer[..1]);
         Ok(())
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> Result<(), PullError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(bytes).map_err(|error| self.not_written(error))
     }
 
     /// Hashes what arrives, in the order of the file.

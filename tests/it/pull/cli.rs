@@ -150,7 +150,7 @@ fn a_lock_file_pins_what_is_pulled() {
     let name = lock.to_str().unwrap();
     taper(&stub, cache.path(), &["pull", "--lock", name, "o/r", "o/r:Q8_0"]).assert().success();
     let text = fs::read_to_string(&lock).unwrap();
-    let hash = sha256(&noise(700_000, 1));
+    let hash = sha256(noise(700_000, 1));
     assert!(text.contains(COMMIT) && text.contains(&hash), "{text}");
 
     let fresh = tempfile::tempdir().unwrap();
