@@ -1,7 +1,7 @@
 //! What the kernels for plain floats share, whatever the processor.
 
 pub(super) use super::block::F16;
-use super::streams::outputs_of_four;
+use super::streams::outputs_of;
 use super::{Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::{Pod, Zeroable};
@@ -49,7 +49,7 @@ pub(super) fn tiles(
     (0..n_outputs).step_by(panel).flat_map(move |first| {
         let n = panel.min(n_outputs - first);
         row_chunks(n_rows, most_rows).flat_map(move |rows| {
-            let outputs = (0..n).step_by(4).map(move |i| outputs_of_four(i, n).map(|output| first + output));
+            let outputs = (0..n).step_by(4).map(move |i| outputs_of::<4>(i, n).map(|output| first + output));
             outputs.map(move |outputs| (outputs, rows.clone()))
         })
     })

@@ -8,7 +8,7 @@ use super::memory::{load_signed, prefetch_after};
 use super::superblocks::Factors;
 use super::{blocks, superblocks};
 use crate::kernels::kind::{Block, group, has_minima};
-use crate::kernels::streams::{blocks_of, outputs_of_four, same_length};
+use crate::kernels::streams::{blocks_of, outputs_of, same_length};
 use crate::kernels::{Columns, Rows, Weights};
 use std::arch::aarch64::*;
 use std::array::from_fn;
@@ -39,8 +39,8 @@ impl<'a> Operand<'a> {
 pub(super) fn product<D: Dot, B: Block>(weights: &Weights, x: &Rows, mut out: Columns) {
     let n = out.range().len();
     for i in (0..n).step_by(4) {
-        let outputs = outputs_of_four(i, n);
-        let rows = blocks_of::<B>(weights, out.range().start, outputs);
+        let outputs = outputs_of::<4>(i, n);
+        let rows = blocks_of::<B, 4>(weights, out.range().start, outputs);
         let mut row = 0;
         while row < x.n_rows() {
             row += if row + 1 < x.n_rows() {

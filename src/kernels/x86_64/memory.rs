@@ -1,6 +1,7 @@
 //! Loads, stores and prefetches, the only places of these kernels that use addresses.
 #![expect(unsafe_code, reason = "vector loads take pointers")]
 
+use std::arch::asm;
 use std::arch::x86_64::{
     __m128, __m128i, __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
     _mm_storeu_ps, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512, _mm512_storeu_ps,
@@ -11,6 +12,22 @@ use std::arch::x86_64::{
 pub(super) fn load16(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: the reference covers the 16 bytes that are read.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+/// 16 bytes in both halves.
+///
+/// Assembly, since the compiler would make an insertion from memory of this and a blend, which some processors do half as
+/// often.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn twice(bytes: &[u8; 16]) -> __m256i {
+    let both;
+    // SAFETY: the reference covers the 16 bytes that are read, and nothing is written.
+    unsafe {
+        asm!("vbroadcasti128 {0}, xmmword ptr [{1}]", out(ymm_reg) both, in(reg) bytes.as_ptr(),
+            options(pure, readonly, nostack, preserves_flags));
+    }
+    both
 }
 
 #[inline]

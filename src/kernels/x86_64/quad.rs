@@ -2,7 +2,7 @@
 
 use super::memory::floats;
 use super::operand::Operand;
-pub(super) use crate::kernels::streams::{blocks_of, outputs_of_four, same_length};
+pub(super) use crate::kernels::streams::{blocks_of, outputs_of, same_length};
 use crate::kernels::{Columns, Rows};
 use std::arch::x86_64::*;
 use std::array::from_fn;

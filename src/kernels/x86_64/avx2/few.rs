@@ -1,171 +1,287 @@
-//! Products with few rows of activations: each weight is unpacked in registers, once for up to four rows.
+//! Products with few rows of activations: the weights of eight outputs are unpacked in registers, two outputs at a time and
+//! once for up to four rows.
 
-use super::superblocks::Superblock;
-use super::{blocks, dot, superblocks};
-use crate::kernels::x86_64::memory::{load16, load32, prefetch_after};
-use crate::kernels::x86_64::operand::{Block, Operand, with_block};
-use crate::kernels::x86_64::quad::{
-    ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
-};
-use crate::kernels::x86_64::scales::has_minima;
+use super::heads::{self, Head};
+use super::many::{broadcast, pairs as word_pairs};
+use super::{dot, pairs};
+use crate::kernels::streams::{blocks_of, outputs_of};
+use crate::kernels::x86_64::memory::{load16, load32, prefetch_after, store32, twice};
+use crate::kernels::x86_64::operand::{Block, with_block};
+use crate::kernels::x86_64::quad::halves_of_four;
+use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
-use bytemuck::cast_ref;
 use std::arch::x86_64::*;
+use std::array::from_fn;
+use std::hint::black_box;
+
+/// Outputs side by side.
+const LANES: usize = 8;
+
+/// What brings word `i` of each half into all words of the half.
+static WORD: [[u8; 32]; 8] = {
+    let mut orders = [[0; 32]; 8];
+    let mut at = 0;
+    while at < 256 {
+        orders[at / 32][at % 32] = (at / 32 * 2 + at % 2) as u8;
+        at += 1;
+    }
+    orders
+};
 
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn product<const VNNI: bool>(weights: &Weights, x: &Rows, out: Columns, sums: &[[u8; 16]]) {
-    with_block!(weights.dtype(), B => all::<VNNI, B>(weights, x, out, sums));
+pub(super) fn product<const VNNI: bool>(weights: &Weights, x: &Rows, out: Columns) {
+    with_block!(weights.dtype(), B => all::<VNNI, B>(weights, x, out));
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]]) {
+fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns) {
+    // What the compiler knows of a permutation, it makes two of.
+    let word = black_box(&WORD);
     let n = out.range().len();
-    for first_row in (0..x.n_rows()).step_by(ROWS) {
-        let n_rows = ROWS.min(x.n_rows() - first_row);
-        let operands = operands(x, first_row, sums);
-        for i in (0..n).step_by(4) {
-            let outputs = outputs_of_four(i, n);
-            let rows = blocks_of::<B>(weights, out.range().start, outputs);
-            let mut rest = &operands[..n_rows];
-            while let Some(one) = rest.first_chunk() {
-                let row = first_row + n_rows - rest.len();
-                let done = if let Some(x) = rest.first_chunk::<4>() {
-                    store(&mut out, row, outputs, four::<VNNI, B, 4>(&rows, x))
-                } else {
-                    store(&mut out, row, outputs, four::<VNNI, B, 1>(&rows, one))
-                };
-                rest = &rest[done..];
-            }
-        }
-    }
-}
-
-/// Four outputs for `M` rows of activations.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn four<const VNNI: bool, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
-    match B::DTYPE.block_len() {
-        32 => four_of_blocks::<VNNI, B, M>(rows, x),
-        _ => four_of_superblocks::<VNNI, B, M>(rows, x),
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn four_of_superblocks<const VNNI: bool, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
-    let (rows, _) = same_length(rows);
-    let mut totals = [_mm_setzero_ps(); M];
-    for (b, r0) in rows[0].iter().enumerate() {
-        let [r1, r2, r3] = [&rows[1][b], &rows[2][b], &rows[3][b]];
-        let x_block = parts(x, b);
-        let p0 = superblock::<VNNI, B, M>(r0, &x_block);
-        let p1 = superblock::<VNNI, B, M>(r1, &x_block);
-        let p2 = superblock::<VNNI, B, M>(r2, &x_block);
-        let p3 = superblock::<VNNI, B, M>(r3, &x_block);
-        let (d, dmin) = scales_of_four([r0, r1, r2, r3]);
-        for m in 0..M {
-            let product = _mm_cvtepi32_ps(fold_half(halves_of_four([p0[m].0, p1[m].0, p2[m].0, p3[m].0])));
-            let value = if has_minima(B::DTYPE) {
-                let minimum = fold_half(halves_of_four([p0[m].1, p1[m].1, p2[m].1, p3[m].1]));
-                _mm_fmsub_ps(d, product, _mm_mul_ps(dmin, _mm_cvtepi32_ps(minimum)))
-            } else {
-                _mm_mul_ps(d, product)
+    for i in (0..n).step_by(LANES) {
+        let outputs = outputs_of(i, n);
+        let rows = blocks_of::<B, LANES>(weights, out.range().start, outputs);
+        let mut row = 0;
+        while row < x.n_rows() {
+            row += match x.n_rows() - row {
+                4.. => store(&mut out, row, outputs, eight::<VNNI, B, 4>(rows, x, row, word)),
+                2.. => store(&mut out, row, outputs, eight::<VNNI, B, 2>(rows, x, row, word)),
+                _ => store(&mut out, row, outputs, eight::<VNNI, B, 1>(rows, x, row, word)),
             };
-            totals[m] = add_scaled(x[m].scales[b], value, totals[m]);
         }
     }
-    totals
 }
 
-/// The products of a superblock with `M` rows of activations, and those of its minima with the prepared sums if it has
-/// any, in lanes that are still to be added.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn superblock<const VNNI: bool, B: Block, const M: usize>(
-    block: &B,
-    x: &[(&[u8; 256], &[[u8; 16]; 2]); M],
-) -> [(__m256i, __m256i); M] {
-    prefetch_after(block);
-    let Superblock { q, scales, factors } = superblocks::unpack(block);
-    let mut parts = [(_mm256_setzero_si256(), _mm256_setzero_si256()); M];
-    for (part, (x, sums)) in parts.iter_mut().zip(x) {
-        let by_sums = _mm256_madd_epi16(factors, load32(cast_ref(*sums)));
-        let mut sum = match B::DTYPE {
-            Dtype::Q3_K => by_sums,
-            Dtype::Q6_K => _mm256_slli_epi32::<1>(by_sums),
-            _ => _mm256_setzero_si256(),
-        };
-        let x: &[[u8; 32]; 8] = cast_ref(*x);
-        for j in 0..8 {
-            let word = _mm256_set1_epi16((j as i16) * 0x0202 + 0x0100);
-            let product = _mm256_maddubs_epi16(q[j], load32(&x[j]));
-            sum = dot::words::<VNNI>(sum, product, _mm256_shuffle_epi8(scales, word));
-        }
-        *part = (sum, by_sums);
-    }
-    parts
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn four_of_blocks<const VNNI: bool, B: Block, const M: usize>(rows: &[&[B]; 4], x: &[Operand; M]) -> [__m128; M] {
-    let (rows, _) = same_length(rows);
-    let mut totals = [_mm_setzero_ps(); M];
-    for (b, r0) in rows[0].iter().enumerate() {
-        let [r1, r2, r3] = [&rows[1][b], &rows[2][b], &rows[3][b]];
-        let x_block = parts_of_blocks(x, b);
-        let p0 = block::<VNNI, B, M>(r0, &x_block);
-        let p1 = block::<VNNI, B, M>(r1, &x_block);
-        let p2 = block::<VNNI, B, M>(r2, &x_block);
-        let p3 = block::<VNNI, B, M>(r3, &x_block);
-        let (d, minimum) = scales_of_four([r0, r1, r2, r3]);
-        for m in 0..M {
-            let product = fold_half(halves_of_four([p0[m], p1[m], p2[m], p3[m]]));
-            let sums = load16(&x[m].sums[b]);
-            let value = match B::DTYPE {
-                Dtype::Q4_1 | Dtype::Q5_1 => {
-                    let minimum = _mm_mul_ps(minimum, _mm_castsi128_ps(sums));
-                    _mm_fmadd_ps(d, _mm_cvtepi32_ps(product), minimum)
-                }
-                Dtype::Q8_0 => _mm_mul_ps(d, _mm_cvtepi32_ps(product)),
-                _ => _mm_mul_ps(d, _mm_cvtepi32_ps(_mm_add_epi32(product, sums))),
-            };
-            totals[m] = add_scaled(x[m].scales[b], value, totals[m]);
-        }
-    }
-    totals
-}
-
-/// The products of a block with `M` rows of activations, in lanes that are still to be added.
+/// Writes the results of `M` rows and returns `M`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn block<const VNNI: bool, B: Block, const M: usize>(block: &B, x: &[&[u8; 32]; M]) -> [__m256i; M] {
-    prefetch_after(block);
-    let q = blocks::unpack(block);
-    let mut products = [_mm256_setzero_si256(); M];
-    for (product, x) in products.iter_mut().zip(x) {
-        let x = load32(x);
-        *product = match B::DTYPE {
-            // Magnitudes up to 128 and the signs on the other side: an offset of 128 would exceed 16 bits.
-            Dtype::Q8_0 => dot::bytes::<VNNI>(*product, _mm256_abs_epi8(q), _mm256_sign_epi8(x, q)),
-            _ => dot::bytes::<VNNI>(*product, q, x),
-        };
+fn store<const M: usize>(out: &mut Columns, first: usize, outputs: [usize; LANES], sums: [__m256; M]) -> usize {
+    for (i, sums) in sums.into_iter().enumerate() {
+        let mut lanes = [0.0; LANES];
+        store32(sums, &mut lanes);
+        let row = out.row(first + i);
+        for (output, sum) in outputs.into_iter().zip(lanes) {
+            row[output] = sum;
+        }
     }
-    products
+    M
 }
 
-/// Block `b` of the activations of each row.
-#[inline]
-fn parts_of_blocks<'a, const M: usize>(x: &[Operand<'a>; M], b: usize) -> [&'a [u8; 32]; M] {
-    x.map(|x| &x.q.as_chunks().0[b])
+/// A row of quantized activations.
+#[derive(Clone, Copy)]
+struct Operand<'a> {
+    /// The activations.
+    q: &'a [[u8; 16]],
+    /// The scale of each block, an f32.
+    scales: &'a [[u8; 4]],
+    /// The sums of 16 activations, as i16.
+    sums: &'a [u8],
 }
 
-/// The scales of four blocks, and those of their minima.
+impl<'a> Operand<'a> {
+    fn new(x: &Rows<'a>, row: usize) -> Operand<'a> {
+        let (layout, row) = (x.form().layout(x.width()), x.row(row));
+        Operand {
+            q: row[..layout.scales].as_chunks().0,
+            scales: row[layout.scales..layout.sums].as_chunks().0,
+            sums: &row[layout.sums..layout.end],
+        }
+    }
+}
+
+/// Eight outputs for `M` rows of activations from row `first` on.
 #[inline]
-#[target_feature(enable = "avx2,f16c")]
-fn scales_of_four<B: Block>([a, b, c, d]: [&B; 4]) -> (__m128, __m128) {
-    let bits = _mm_set_epi32(d.scale_bits(), c.scale_bits(), b.scale_bits(), a.scale_bits());
-    let order = _mm_set_epi8(15, 14, 11, 10, 7, 6, 3, 2, 13, 12, 9, 8, 5, 4, 1, 0);
-    let both = _mm256_cvtph_ps(_mm_shuffle_epi8(bits, order));
-    (_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight<const VNNI: bool, B: Block, const M: usize>(
+    rows: [&[B]; LANES],
+    x: &Rows,
+    first: usize,
+    word: &[[u8; 32]; 8],
+) -> [__m256; M] {
+    let x = from_fn(|m| Operand::new(x, first + m));
+    // The compiler drops checks of an index that it sees to be below a length.
+    let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
+    let n = r0.len();
+    let rows = [r0, &r1[..n], &r2[..n], &r3[..n], &r4[..n], &r5[..n], &r6[..n], &r7[..n]];
+    match B::DTYPE.block_len() {
+        32 => eight_of_blocks::<VNNI, B, M>(rows, &x),
+        _ => eight_of_superblocks::<VNNI, B, M>(rows, &x, word),
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight_of_superblocks<const VNNI: bool, B: Block, const M: usize>(
+    rows: [&[B]; LANES],
+    x: &[Operand; M],
+    word: &[[u8; 32]; 8],
+) -> [__m256; M] {
+    let n = rows[0].len();
+    let mut totals = [_mm256_setzero_ps(); M];
+    #[expect(clippy::needless_range_loop, reason = "all rows are gone through side by side")]
+    for b in 0..n {
+        let blocks: [&B; LANES] = from_fn(|i| &rows[i][b]);
+        if VNNI {
+            for block in blocks {
+                prefetch_after(block);
+            }
+        }
+        let q: [&[[u8; 16]; 16]; M] = from_fn(|m| &x[m].q.as_chunks().0[b]);
+        let mut sums = [[_mm256_setzero_si256(); 2]; M];
+        for m in 0..M {
+            sums[m] = sums_of::<B>(&x[m].sums.as_chunks().0[b]);
+        }
+        let mut parts = [[(_mm256_setzero_si256(), _mm256_setzero_si256()); 4]; M];
+        for i in 0..4 {
+            let pair = superblock::<VNNI, B, M>([blocks[i], blocks[i + 4]], &q, &sums, word);
+            for m in 0..M {
+                parts[m][i] = pair[m];
+            }
+        }
+        let [d, dmin] = heads::floats(blocks);
+        for m in 0..M {
+            let [p, q, r, s] = parts[m];
+            let product = _mm256_cvtepi32_ps(halves_of_four([p.0, q.0, r.0, s.0]));
+            let value = if has_minima(B::DTYPE) {
+                let minimum = _mm256_cvtepi32_ps(halves_of_four([p.1, q.1, r.1, s.1]));
+                _mm256_fmsub_ps(d, product, _mm256_mul_ps(dmin, minimum))
+            } else {
+                _mm256_mul_ps(d, product)
+            };
+            totals[m] = _mm256_fmadd_ps(_mm256_castsi256_ps(broadcast(x[m].scales[b])), value, totals[m]);
+        }
+    }
+    totals
+}
+
+/// The sums of the activations of a superblock as its factors are laid out, in both halves of each vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums_of<B: Block>(sums: &[u8; 32]) -> [__m256i; 2] {
+    let sums = load32(sums);
+    let (low, high) = (_mm256_permute4x64_epi64::<0x44>(sums), _mm256_permute4x64_epi64::<0xee>(sums));
+    if group(B::DTYPE) == 32 { [_mm256_hadd_epi16(low, high), low] } else { [low, high] }
+}
+
+/// The products of two superblocks with `M` rows of activations, and those of their factors with the sums, in lanes that
+/// are still to be added.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn superblock<const VNNI: bool, B: Block, const M: usize>(
+    blocks: [&B; 2],
+    q: &[&[[u8; 16]; 16]; M],
+    sums: &[[__m256i; 2]; M],
+    word: &[[u8; 32]; 8],
+) -> [(__m256i, __m256i); M] {
+    let head = heads::head(blocks);
+    let mut products = [_mm256_setzero_si256(); M];
+    add_part::<VNNI, B, M, 0>(blocks, q, &head, word, &mut products);
+    add_part::<VNNI, B, M, 1>(blocks, q, &head, word, &mut products);
+    add_part::<VNNI, B, M, 2>(blocks, q, &head, word, &mut products);
+    add_part::<VNNI, B, M, 3>(blocks, q, &head, word, &mut products);
+    let mut both = [(_mm256_setzero_si256(), _mm256_setzero_si256()); M];
+    for m in 0..M {
+        let mut by_sums = _mm256_madd_epi16(head.factors[0], sums[m][0]);
+        if group(B::DTYPE) == 16 {
+            by_sums = dot::words::<VNNI>(by_sums, head.factors[1], sums[m][1]);
+        }
+        let product = match B::DTYPE {
+            Dtype::Q3_K => _mm256_sub_epi32(products[m], _mm256_slli_epi32::<2>(by_sums)),
+            Dtype::Q6_K => _mm256_sub_epi32(products[m], _mm256_slli_epi32::<5>(by_sums)),
+            _ => products[m],
+        };
+        both[m] = (product, by_sums);
+    }
+    both
+}
+
+/// Adds the products of part `PART` of two superblocks.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_part<const VNNI: bool, B: Block, const M: usize, const PART: usize>(
+    blocks: [&B; 2],
+    x: &[&[[u8; 16]; 16]; M],
+    head: &Head,
+    word: &[[u8; 32]; 8],
+    products: &mut [__m256i; M],
+) {
+    let q = pairs::part_of_superblock::<B, PART>(blocks);
+    let per_scale = group(B::DTYPE) / 16;
+    for i in (0..4).step_by(per_scale) {
+        let scale = pairs::place(B::DTYPE, PART, i) / per_scale;
+        let scale = _mm256_shuffle_epi8(head.scales[scale / 8], load32(&word[scale % 8]));
+        for m in 0..M {
+            let mut words = _mm256_maddubs_epi16(q[i], twice(&x[m][pairs::place(B::DTYPE, PART, i)]));
+            if per_scale == 2 {
+                let x = twice(&x[m][pairs::place(B::DTYPE, PART, i + 1)]);
+                words = _mm256_add_epi16(words, _mm256_maddubs_epi16(q[i + 1], x));
+            }
+            products[m] = dot::words::<VNNI>(products[m], words, scale);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight_of_blocks<const VNNI: bool, B: Block, const M: usize>(rows: [&[B]; LANES], x: &[Operand; M]) -> [__m256; M] {
+    let n = rows[0].len();
+    let mut totals = [_mm256_setzero_ps(); M];
+    #[expect(clippy::needless_range_loop, reason = "all rows are gone through side by side")]
+    for b in 0..n {
+        let blocks: [&B; LANES] = from_fn(|i| &rows[i][b]);
+        if VNNI {
+            for block in blocks {
+                prefetch_after(block);
+            }
+        }
+        let [d, dmin] = heads::floats(blocks);
+        let mut parts = [[_mm256_setzero_si256(); 4]; M];
+        for i in 0..4 {
+            let q = pairs::block([blocks[i], blocks[i + 4]]);
+            for m in 0..M {
+                let x: &[[u8; 16]; 2] = &x[m].q.as_chunks().0[b];
+                parts[m][i] = products_of_block::<VNNI, B>(
+                    q,
+                    [_mm256_broadcastsi128_si256(load16(&x[0])), _mm256_broadcastsi128_si256(load16(&x[1]))],
+                );
+            }
+        }
+        for m in 0..M {
+            let sums = broadcast(x[m].sums.as_chunks().0[b]);
+            let mut product = halves_of_four(parts[m]);
+            if let Dtype::Q4_0 | Dtype::Q5_0 = B::DTYPE {
+                let offset = _mm256_set1_epi16(if B::DTYPE == Dtype::Q4_0 { -8 } else { -16 });
+                product = dot::words::<VNNI>(product, sums, offset);
+            }
+            let product = _mm256_cvtepi32_ps(product);
+            let value = if has_minima(B::DTYPE) {
+                let sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+                _mm256_fmadd_ps(d, product, _mm256_mul_ps(dmin, sum))
+            } else {
+                _mm256_mul_ps(d, product)
+            };
+            totals[m] = _mm256_fmadd_ps(_mm256_castsi256_ps(broadcast(x[m].scales[b])), value, totals[m]);
+        }
+    }
+    totals
+}
+
+/// The products of blocks of 32 of two outputs with activations, in lanes that are still to be added.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products_of_block<const VNNI: bool, B: Block>([a, b]: [__m256i; 2], [x, y]: [__m256i; 2]) -> __m256i {
+    let ones = _mm256_set1_epi16(1);
+    match B::DTYPE {
+        Dtype::Q8_0 if VNNI => {
+            let sum = dot::bytes::<VNNI>(_mm256_setzero_si256(), _mm256_abs_epi8(a), _mm256_sign_epi8(x, a));
+            dot::bytes::<VNNI>(sum, _mm256_abs_epi8(b), _mm256_sign_epi8(y, b))
+        }
+        // Two of these could exceed 16 bits.
+        Dtype::Q8_0 => {
+            let sum = _mm256_madd_epi16(word_pairs::<B>(a, x), ones);
+            dot::words::<VNNI>(sum, word_pairs::<B>(b, y), ones)
+        }
+        _ if VNNI => dot::bytes::<VNNI>(dot::bytes::<VNNI>(_mm256_setzero_si256(), a, x), b, y),
+        _ => _mm256_madd_epi16(_mm256_add_epi16(word_pairs::<B>(a, x), word_pairs::<B>(b, y)), ones),
+    }
 }

@@ -25,7 +25,7 @@ pub(in crate::kernels::x86_64) struct Many {
 const TURNS: usize = 8;
 
 /// Groups of four neighbouring products whose sums in pairs 16 bits hold.
-const fn in_words(dtype: Dtype) -> usize {
+pub(super) const fn in_words(dtype: Dtype) -> usize {
     match dtype {
         Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q4_K => 8,
         Dtype::Q5_0 | Dtype::Q5_1 | Dtype::Q5_K => 4,
@@ -132,8 +132,12 @@ fn tiles_of_blocks<const VNNI: bool, B: Block, const N: usize, const R: usize>(
     for (x, totals) in tiles.iter().zip(totals_of_tiles) {
         tile_of_blocks::<VNNI, B, N, R>(panel, x, totals);
     }
-    for (x, totals) in rest.as_chunks().0.iter().zip(totals_of_rest.as_chunks_mut().0) {
-        tile_of_blocks::<VNNI, B, N, 1>(panel, x, totals);
+    let ((pairs, one), (totals_of_pairs, total)) = (rest.as_chunks(), totals_of_rest.as_chunks_mut());
+    for (x, totals) in pairs.iter().zip(totals_of_pairs) {
+        tile_of_blocks::<VNNI, B, N, 2>(panel, x, totals);
+    }
+    if let (Some(x), Some(total)) = (one.first_chunk(), total.first_chunk_mut()) {
+        tile_of_blocks::<VNNI, B, N, 1>(panel, x, total);
     }
 }
 
@@ -196,8 +200,12 @@ fn tiles_of_superblocks<const VNNI: bool, B: Block, const N: usize, const R: usi
     for (x, totals) in tiles.iter().zip(totals_of_tiles) {
         tile_of_superblocks::<VNNI, B, N, R>(panel, x, totals);
     }
-    for (x, totals) in rest.as_chunks().0.iter().zip(totals_of_rest.as_chunks_mut().0) {
-        tile_of_superblocks::<VNNI, B, N, 1>(panel, x, totals);
+    let ((pairs, one), (totals_of_pairs, total)) = (rest.as_chunks(), totals_of_rest.as_chunks_mut());
+    for (x, totals) in pairs.iter().zip(totals_of_pairs) {
+        tile_of_superblocks::<VNNI, B, N, 2>(panel, x, totals);
+    }
+    if let (Some(x), Some(total)) = (one.first_chunk(), total.first_chunk_mut()) {
+        tile_of_superblocks::<VNNI, B, N, 1>(panel, x, total);
     }
 }
 
@@ -306,7 +314,7 @@ fn words<B: Block, const N: usize, const R: usize>(q: &[[__m256i; 2]; N], x: &[&
 /// The sums of two neighbouring products.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pairs<B: Block>(q: __m256i, x: __m256i) -> __m256i {
+pub(super) fn pairs<B: Block>(q: __m256i, x: __m256i) -> __m256i {
     match B::DTYPE {
         // Magnitudes up to 128 and the signs on the other side: an offset of 128 would exceed 16 bits.
         Dtype::Q8_0 => _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q)),
@@ -316,6 +324,6 @@ fn pairs<B: Block>(q: __m256i, x: __m256i) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn broadcast(word: [u8; 4]) -> __m256i {
+pub(super) fn broadcast(word: [u8; 4]) -> __m256i {
     _mm256_set1_epi32(i32::from_le_bytes(word))
 }

@@ -3,29 +3,26 @@
 //! Few rows: the weights of four outputs are unpacked in registers, as in AVX-512 with vectors of half the length. Many
 //! rows: see `many`.
 
-mod blocks;
 mod dot;
 mod few;
 mod floats;
+mod heads;
 mod many;
+mod pairs;
 mod panel;
 mod slices;
-mod superblocks;
 
 use super::Scratch;
-use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
 use crate::tensor::Dtype;
 
 pub(super) use many::Many;
 
 /// From how many rows of activations on it pays to unpack panels.
-const fn many<const VNNI: bool>(dtype: Dtype) -> usize {
+const fn many(dtype: Dtype) -> usize {
     match dtype {
-        Dtype::Q8_0 if VNNI => 6,
-        Dtype::Q8_0 => 9,
-        Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Q5_1 => 5,
-        _ => 3,
+        Dtype::Q8_0 => 7,
+        _ => 5,
     }
 }
 
@@ -35,9 +32,8 @@ pub(in crate::kernels) fn product<const VNNI: bool>(weights: &Weights, x: &Rows,
     if x.form() == Form::F32 {
         return floats::product(weights, x, out);
     }
-    if x.n_rows() >= many::<VNNI>(weights.dtype()) {
+    if x.n_rows() >= many(weights.dtype()) {
         return many::product::<VNNI>(weights, x, out, &mut scratch.many);
     }
-    prepare(weights.dtype(), x, &mut scratch.sums);
-    few::product::<VNNI>(weights, x, out, &scratch.sums);
+    few::product::<VNNI>(weights, x, out);
 }

@@ -1,11 +1,9 @@
 //! Panels: 256 weights of 16 outputs, unpacked so that neighbouring lanes belong to neighbouring outputs.
 
-use super::{blocks, superblocks};
-use crate::kernels::x86_64::memory::load32;
+use super::{heads, pairs};
 use crate::kernels::x86_64::operand::Block;
 use crate::kernels::x86_64::scales::group;
 use crate::tensor::Dtype;
-use bytemuck::cast_ref;
 use std::arch::x86_64::*;
 
 /// Outputs in a panel: two vectors of 8 lanes.
@@ -28,8 +26,6 @@ pub(in crate::kernels::x86_64) struct Panel {
     pub(super) dmin: [[__m256; 2]; 8],
     /// Blocks of each output in it.
     pub(super) n_blocks: usize,
-    /// The weights of half of the outputs before they change places, 32 by 32 and for each output.
-    rows: [[__m256i; 8]; 8],
 }
 
 impl Panel {
@@ -37,15 +33,7 @@ impl Panel {
     #[target_feature(enable = "avx2")]
     pub(super) fn new() -> Panel {
         let (zero, zeros) = ([_mm256_setzero_si256(); 2], [_mm256_setzero_ps(); 2]);
-        Panel {
-            q: [zero; 64],
-            scales: [zero; 16],
-            factors: [zero; 8],
-            d: [zeros; 8],
-            dmin: [zeros; 8],
-            n_blocks: 0,
-            rows: [[zero[0]; 8]; 8],
-        }
+        Panel { q: [zero; 64], scales: [zero; 16], factors: [zero; 8], d: [zeros; 8], dmin: [zeros; 8], n_blocks: 0 }
     }
 
     /// Unpacks the blocks of each of the 16 rows, which are equally many and at most 256 weights.
@@ -53,14 +41,12 @@ impl Panel {
     pub(super) fn fill<const VNNI: bool, B: Block>(&mut self, rows: &[&[B]; OUTPUTS]) {
         self.n_blocks = rows[0].len();
         for (half, rows) in rows.as_chunks().0.iter().enumerate() {
-            if B::DTYPE.block_len() == 32 {
-                self.unpack_blocks::<VNNI, _>(half, rows);
-            } else {
-                self.unpack_superblocks::<VNNI, _>(half, rows);
-            }
-            for (rows, columns) in self.rows.iter().zip(self.q.as_chunks_mut::<8>().0) {
-                for (column, transposed) in columns.iter_mut().zip(transpose(rows)) {
-                    column[half] = transposed;
+            for b in 0..self.n_blocks {
+                let blocks = rows.map(|row| &row[b]);
+                if B::DTYPE.block_len() == 32 {
+                    self.unpack_block::<VNNI, B>(half, b, &blocks);
+                } else {
+                    self.unpack_superblock::<VNNI, B>(half, &blocks);
                 }
             }
         }
@@ -68,53 +54,62 @@ impl Panel {
 
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
-    fn unpack_blocks<const VNNI: bool, B: Block>(&mut self, half: usize, rows: &[&[B]; 8]) {
+    fn unpack_block<const VNNI: bool, B: Block>(&mut self, half: usize, b: usize, blocks: &[&B; 8]) {
         let signs = _mm256_set1_epi8(if VNNI && B::DTYPE == Dtype::Q8_0 { -128 } else { 0 });
-        let mut bits = [_mm256_setzero_si256(); 8];
-        for (lane, row) in rows.iter().enumerate() {
-            let mut bits_of_row = [0; 8];
-            for (b, block) in row.iter().enumerate().take(8) {
-                self.rows[b][lane] = _mm256_xor_si256(blocks::unpack(block), signs);
-                bits_of_row[b] = block.scale_bits();
-            }
-            bits[lane] = load32(cast_ref(&bits_of_row));
+        let mut rows = [[_mm256_setzero_si256(); 4]; 2];
+        for i in 0..4 {
+            let [first, second] = pairs::block([blocks[i], blocks[i + 4]]);
+            (rows[0][i], rows[1][i]) = (first, second);
         }
-        for (b, bits) in transpose(&bits).into_iter().enumerate() {
-            (self.d[b][half], self.dmin[b][half]) = floats(bits);
+        for (columns, rows) in self.q[8 * b..].as_chunks_mut().0.iter_mut().zip(rows) {
+            put(columns, half, transpose(rows.map(|row| _mm256_xor_si256(row, signs))));
         }
+        [self.d[b][half], self.dmin[b][half]] = heads::floats(*blocks);
     }
 
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
-    fn unpack_superblocks<const VNNI: bool, B: Block>(&mut self, half: usize, rows: &[&[B]; 8]) {
-        let mut scales = [_mm256_setzero_si256(); 8];
-        let mut factors = [_mm256_setzero_si256(); 8];
-        let mut bits = [0; 8];
-        for (lane, row) in rows.iter().enumerate() {
-            let unpacked = superblocks::unpack(&row[0]);
-            for (rows, unpacked) in self.rows.iter_mut().zip(unpacked.q) {
-                rows[lane] = unpacked;
-            }
-            scales[lane] = unpacked.scales;
-            factors[lane] = unpacked.factors;
-            bits[lane] = row[0].scale_bits();
-        }
-        (self.d[0][half], self.dmin[0][half]) = floats(load32(cast_ref(&bits)));
-        // With groups of 32 the factors are the scales and then the minima.
-        let first = if group(B::DTYPE) == 32 { 4 } else { 0 };
-        for (factor, transposed) in self.factors.iter_mut().zip(&transpose(&factors)[first..]) {
-            factor[half] = *transposed;
-        }
-        for (i, pair) in transpose(&scales).into_iter().enumerate() {
-            // Vectors `2 * j` and `2 * j + 1` of weights, of which these are the scales of one half.
-            let (j, part) = (i % 4, i / 4);
-            let [even, odd] = if VNNI { each(pair) } else { twice_each(pair) };
-            if group(B::DTYPE) == 16 {
-                (self.scales[4 * j + part][half], self.scales[4 * j + 2 + part][half]) = (even, odd);
-            } else if part == 0 {
-                (self.scales[2 * j][half], self.scales[2 * j + 1][half]) = (even, odd);
+    fn unpack_superblock<const VNNI: bool, B: Block>(&mut self, half: usize, blocks: &[&B; 8]) {
+        self.unpack_part::<B, 0>(half, blocks);
+        self.unpack_part::<B, 1>(half, blocks);
+        self.unpack_part::<B, 2>(half, blocks);
+        self.unpack_part::<B, 3>(half, blocks);
+        let [a, b, c, d, e, f, g, h] = *blocks;
+        let heads = [heads::head([a, e]), heads::head([b, f]), heads::head([c, g]), heads::head([d, h])];
+        [self.d[0][half], self.dmin[0][half]] = heads::floats(*blocks);
+        for i in 0..128 / group(B::DTYPE) / 4 {
+            let factors = transpose(heads.map(|head| head.factors[i]));
+            put(&mut self.factors.as_chunks_mut().0[i], half, factors);
+            for (j, pair) in transpose(heads.map(|head| head.scales[i])).into_iter().enumerate() {
+                let [even, odd] = if VNNI { each(pair) } else { twice_each(pair) };
+                (self.scales[8 * i + 2 * j][half], self.scales[8 * i + 2 * j + 1][half]) = (even, odd);
             }
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn unpack_part<B: Block, const PART: usize>(&mut self, half: usize, blocks: &[&B; 8]) {
+        let mut rows = [[_mm256_setzero_si256(); 4]; 4];
+        for i in 0..4 {
+            let q = pairs::part_of_superblock::<B, PART>([blocks[i], blocks[i + 4]]);
+            for j in 0..4 {
+                rows[j][i] = q[j];
+            }
+        }
+        for (j, rows) in rows.into_iter().enumerate() {
+            let place = pairs::place(B::DTYPE, PART, j);
+            put(&mut self.q.as_chunks_mut().0[place], half, transpose(rows));
+        }
+    }
+}
+
+/// Puts each vector into half `half` of its place.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn put(places: &mut [[__m256i; 2]; 4], half: usize, vectors: [__m256i; 4]) {
+    for (place, vector) in places.iter_mut().zip(vectors) {
+        place[half] = vector;
     }
 }
 
@@ -133,36 +128,16 @@ fn twice_each(pairs: __m256i) -> [__m256i; 2] {
     [_mm256_blend_epi16::<0b1010_1010>(pairs, low), _mm256_blend_epi16::<0b1010_1010>(high, pairs)]
 }
 
-/// The scales in the low words, and those of the minima in the high ones.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-fn floats(bits: __m256i) -> (__m256, __m256) {
-    let low = _mm256_and_si256(bits, _mm256_set1_epi32(0xffff));
-    let words = _mm256_packus_epi32(low, _mm256_srli_epi32::<16>(bits));
-    let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
-    (_mm256_cvtph_ps(_mm256_castsi256_si128(words)), _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(words)))
-}
-
-/// Lane `i` of vector `j` becomes lane `j` of vector `i`.
+/// In each half on its own: lane `i` of vector `j` becomes lane `j` of vector `i`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(rows: &[__m256i; 8]) -> [__m256i; 8] {
-    let mut fours = [_mm256_setzero_si256(); 8];
-    for (four, rows) in fours.as_chunks_mut::<4>().0.iter_mut().zip(rows.as_chunks::<4>().0) {
-        let (a, b) = (_mm256_unpacklo_epi32(rows[0], rows[1]), _mm256_unpackhi_epi32(rows[0], rows[1]));
-        let (c, d) = (_mm256_unpacklo_epi32(rows[2], rows[3]), _mm256_unpackhi_epi32(rows[2], rows[3]));
-        *four = [
-            _mm256_unpacklo_epi64(a, c),
-            _mm256_unpackhi_epi64(a, c),
-            _mm256_unpacklo_epi64(b, d),
-            _mm256_unpackhi_epi64(b, d),
-        ];
-    }
-    // Vector `i` now holds lanes `i` and `i + 4` of the first four rows, vector `4 + i` those of the others.
-    let mut columns = [_mm256_setzero_si256(); 8];
-    for i in 0..4 {
-        columns[i] = _mm256_permute2x128_si256::<0x20>(fours[i], fours[4 + i]);
-        columns[4 + i] = _mm256_permute2x128_si256::<0x31>(fours[i], fours[4 + i]);
-    }
-    columns
+fn transpose([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
+    let (ab, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let (cd, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    [
+        _mm256_unpacklo_epi64(ab, cd),
+        _mm256_unpackhi_epi64(ab, cd),
+        _mm256_unpacklo_epi64(ab_high, cd_high),
+        _mm256_unpackhi_epi64(ab_high, cd_high),
+    ]
 }

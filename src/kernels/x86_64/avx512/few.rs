@@ -10,7 +10,7 @@ use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K
 use crate::kernels::x86_64::memory::{load32, load64, prefetch_after};
 use crate::kernels::x86_64::operand::{Block, Operand};
 use crate::kernels::x86_64::quad::{
-    ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of_four, parts, same_length, store,
+    ROWS, add_scaled, blocks_of, fold_half, halves_of_four, operands, outputs_of, parts, same_length, store,
 };
 use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
@@ -43,8 +43,8 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, sums: &[[u8; 16]
         let n_rows = ROWS.min(x.n_rows() - first_row);
         let operands = operands(x, first_row, sums);
         for i in (0..n).step_by(4) {
-            let outputs = outputs_of_four(i, n);
-            let rows = blocks_of::<B>(weights, out.range().start, outputs);
+            let outputs = outputs_of::<4>(i, n);
+            let rows = blocks_of::<B, 4>(weights, out.range().start, outputs);
             let mut rest = &operands[..n_rows];
             while let Some(one) = rest.first_chunk() {
                 let row = first_row + n_rows - rest.len();
