@@ -114,7 +114,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
 fn of_io(error: &io::Error) -> Option<Exit> {
     match error.kind() {
         io::ErrorKind::NotFound => Some(Exit::NotFound),
-        io::ErrorKind::StorageFull | io::ErrorKind::OutOfMemory => Some(Exit::NoRoom),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => Some(Exit::NoRoom),
         _ => None,
     }
 }
@@ -261,7 +261,8 @@ fn of_pull(error: &PullError) -> Exit {
         PullError::Network { .. } => Exit::Network,
         PullError::Damaged { .. } => Exit::Damaged,
         PullError::NoSpace { .. } => Exit::NoRoom,
-        PullError::Write { source, .. } => of_io(source).unwrap_or(Exit::Failed),
+        // It is the cache that is not there, and not the model.
+        PullError::Write { source, .. } => of_io(source).filter(|&exit| exit != Exit::NotFound).unwrap_or(Exit::Failed),
         PullError::Interrupted => Exit::Interrupted,
     }
 }

@@ -1,7 +1,7 @@
 //! `--lock` and `--locked`: pinning what references stand for, and refusing everything else.
 
 use super::output::Output;
-use crate::hub::{CachedFile, HubReference, PinnedModel, Pins, Resolved};
+use crate::hub::{CachedFile, HubReference, PinError, PinnedModel, Pins, Resolved};
 use anyhow::Context;
 use std::{
     fs,
@@ -17,8 +17,12 @@ pub(crate) struct Locked {
 
 impl Locked {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Locked> {
-        let pins = Pins::read(path).with_context(|| name(path))?;
-        Ok(Locked { path: path.into(), pins })
+        match Pins::read(path) {
+            Ok(pins) => Ok(Locked { path: path.into(), pins }),
+            // Which names it.
+            Err(error @ PinError::Io { .. }) => Err(error.into()),
+            Err(error) => Err(error).with_context(|| name(path)),
+        }
     }
 
     /// The reference at the commit that it is pinned to: what to look for, or to fetch.

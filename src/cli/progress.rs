@@ -76,6 +76,8 @@ impl<'a> Progress<'a> {
         let style = ProgressStyle::with_template(BAR).expect("the template above is well formed");
         let bar =
             bars.add(ProgressBar::new(size_bytes).with_style(style).with_message(shortened(name)).with_position(at));
+        // What was there at the start says nothing about the rate.
+        bar.tick();
         bar.reset_eta();
         Some(bar)
     }

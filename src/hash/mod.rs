@@ -100,10 +100,14 @@ impl Hasher {
     /// In hexadecimal digits, lower case.
     pub fn finish(self) -> String {
         match self.0 {
-            State::Sha256(state) => format!("{:x}", state.finalize()),
-            State::GitSha1(state) => format!("{:x}", state.finalize()),
+            State::Sha256(state) => digits(&state.finalize()),
+            State::GitSha1(state) => digits(&state.finalize()),
         }
     }
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -6,3 +6,4 @@ mod fixture;
 mod kill;
 mod proxy;
 mod python;
+mod tls;

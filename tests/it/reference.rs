@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use taper::{
     TokenId,
     backend::{CacheType, Candle, Cpu},
@@ -14,6 +13,7 @@ use taper::{
 };
 
 use crate::support::compare::{divergence, largest_difference, log_softmax};
+use crate::support::hash::sha256;
 use crate::support::tiny::{TinyModel, Types};
 
 /// What computes.
@@ -127,7 +127,7 @@ fn larger(x: f64, y: f64) -> f64 {
 fn models_are_those_that_the_references_were_made_from() {
     for model in TinyModel::all() {
         let references = References::of(&model);
-        let sha256 = format!("{:x}", Sha256::digest(model.gguf()));
+        let sha256 = sha256(model.gguf());
         assert_eq!(
             references.models[&model.to_string()].sha256,
             sha256,

@@ -2,9 +2,9 @@
 //! divided.
 
 use crate::support::compare::{divergence, largest_difference};
+use crate::support::hash::sha256;
 use crate::support::tiny::Windowed;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, path::Path};
 use taper::{
     TokenId,
@@ -59,7 +59,7 @@ fn windows_are_those_of_transformers_on_every_backend() {
         model.write(folder.path());
         let reference = &models[model.name()];
         let weights = fs::read(folder.path().join("model.safetensors")).unwrap();
-        let sha256 = format!("{:x}", Sha256::digest(weights));
+        let sha256 = sha256(weights);
         assert_eq!(sha256, reference.sha256, "{model:?}: run tests/reference/windows.py again");
         let ours = logits(folder.path(), cpu(Isa::detect(), 2, CacheType::F32), &tokens, 64);
         let candle = logits(folder.path(), Candle::cpu(), &tokens, 64);

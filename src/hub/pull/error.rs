@@ -99,7 +99,7 @@ pub enum PullError {
         available: u64,
     },
     /// The operating system refuses to write to the cache.
-    #[error("cannot write `{}`: {source}", path.display())]
+    #[error("cannot write `{}`: {source}{}", path.display(), elsewhere(source))]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -112,6 +112,19 @@ pub enum PullError {
 }
 
 const PRIVATE: &str = "\nhint: check the name; if the model is private, set HF_TOKEN";
+
+/// Where to write instead, if that is the remedy.
+fn elsewhere(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => {
+            "\nhint: set HF_HUB_CACHE to a folder that you may write to"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "\nhint: set HF_HUB_CACHE to a folder on a file system that has such large files"
+        }
+        _ => "",
+    }
+}
 
 impl PullError {
     pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> PullError {

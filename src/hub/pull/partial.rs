@@ -26,6 +26,8 @@ pub(super) struct Partial {
 
 /// First word of a journal, with the version of its format.
 const MAGIC: &str = "taper-ranges-1";
+/// More than a journal takes, on file systems with large blocks too.
+const SPARE: u64 = 1 << 20;
 /// Of a journal: more ranges than connections times gaps cannot be.
 const LONGEST: u64 = 1 << 20;
 
@@ -73,6 +75,18 @@ impl Partial {
         replace(&self.journal, &new(&self.journal), text.as_bytes()).map_err(PullError::write(&self.journal))?;
         self.done = done;
         Ok(())
+    }
+
+    /// As [`Partial::save`], for when the disk may be full: gives up the last bytes if the journal finds no room otherwise.
+    pub(super) fn rescue(&mut self, mut done: Ranges) -> Result<(), PullError> {
+        match self.save(done.clone()) {
+            Err(PullError::Write { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                done.truncate(done.end().saturating_sub(SPARE));
+                self.file.set_len(done.end()).map_err(PullError::write(&self.data))?;
+                self.save(done)
+            }
+            saved => saved,
+        }
     }
 
     /// Forgets every byte.

@@ -21,6 +21,14 @@ impl Ranges {
         self.0.splice(first..last, [range]);
     }
 
+    /// Takes out what is at `end` and beyond.
+    pub(super) fn truncate(&mut self, end: u64) {
+        self.0.retain(|range| range.start < end);
+        if let Some(last) = self.0.last_mut() {
+            last.end = last.end.min(end);
+        }
+    }
+
     /// How many bytes from the first on are in it without a gap.
     pub(super) fn prefix(&self) -> u64 {
         self.0.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
@@ -62,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_the_bytes(inserted in vec((0u64..60, 0u64..20), 0..12), size in 0u64..90, longest in 1u64..30) {
+        fn it_is_the_set_of_the_bytes(inserted in vec((0u64..60, 0u64..20), 0..12), size in 0u64..90, longest in 1u64..30, cut in 0u64..90) {
             let mut ranges = Ranges::default();
             let mut bytes = [false; 100];
             for (start, len) in inserted {
@@ -73,6 +81,10 @@ mod tests {
             prop_assert_eq!(ranges.prefix() as usize, bytes.iter().take_while(|&&there| there).count());
             prop_assert_eq!(ranges.end() as usize, bytes.iter().rposition(|&there| there).map_or(0, |at| at + 1));
             prop_assert!(ranges.0.windows(2).all(|pair| pair[0].end < pair[1].start));
+            let mut start = ranges.clone();
+            start.truncate(cut);
+            prop_assert_eq!(start.len() as usize, bytes[..cut as usize].iter().filter(|&&there| there).count());
+            prop_assert!(start.end() <= cut);
             for piece in ranges.missing(size, longest) {
                 prop_assert!(!piece.is_empty() && piece.end - piece.start <= longest);
                 for at in piece {

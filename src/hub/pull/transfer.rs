@@ -41,6 +41,8 @@ pub(super) struct Transfer<'a> {
     name: &'a str,
     what: String,
     path: &'a Path,
+    /// Held while writing: the system lets one write to a file at a time and the others spin, where they would better sleep.
+    writing: Mutex<()>,
     state: Mutex<State>,
     /// Told when there is more to hash, or none any more.
     grown: Condvar,
@@ -88,6 +90,7 @@ impl<'a> Transfer<'a> {
             name,
             what,
             path: &path,
+            writing: Mutex::new(()),
             state: Mutex::new(state),
             grown: Condvar::new(),
             turned: Condvar::new(),
@@ -102,7 +105,7 @@ impl<'a> Transfer<'a> {
         let outcome = failure.map_or(Ok(()), Err).and_then(|()| hash.ok_or(PullError::Interrupted));
         if outcome.is_err() {
             // What has arrived is worth keeping, but the failure is what the user must hear of.
-            let _ = partial.save(done);
+            let _ = partial.rescue(done);
         }
         outcome
     }
@@ -186,7 +189,7 @@ impl<'a> Transfer<'a> {
             if n == 0 {
                 return Err(Failure::again(format!("it ended {} bytes too early", piece.end - piece.start)));
             }
-            file.write_all(&buffer[..n]).map_err(|error| self.not_written(error))?;
+            self.write(file, &buffer[..n])?;
             if !self.note(piece.start..piece.start + n as u64) {
                 return Ok(());
             }
@@ -195,6 +198,11 @@ impl<'a> Transfer<'a> {
         // A connection serves again once its answer is read to the end; if more comes, it does not matter to the hash.
         let _ = reader.read(&mut buffer[..1]);
         Ok(())
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> Result<(), PullError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(bytes).map_err(|error| self.not_written(error))
     }
 
     /// Hashes what arrives, in the order of the file.

@@ -1,7 +1,8 @@
 //! Pulling as users see it: streams, exit codes, events.
 
 use super::fixture::NAME;
-use crate::support::hub_stub::{COMMIT, Fault, Stub, noise, sha256};
+use crate::support::hash::sha256;
+use crate::support::hub_stub::{COMMIT, Fault, Stub, noise};
 use crate::support::tiny::{Architecture, TinyModel, Types};
 use assert_cmd::Command;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(super) fn taper(stub: &Stub, cache: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Exit code, stdout, stderr.
-fn outcome(command: &mut Command) -> (i32, String, String) {
+pub(super) fn outcome(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
@@ -149,7 +150,7 @@ fn a_lock_file_pins_what_is_pulled() {
     let name = lock.to_str().unwrap();
     taper(&stub, cache.path(), &["pull", "--lock", name, "o/r", "o/r:Q8_0"]).assert().success();
     let text = fs::read_to_string(&lock).unwrap();
-    let hash = sha256(&noise(700_000, 1));
+    let hash = sha256(noise(700_000, 1));
     assert!(text.contains(COMMIT) && text.contains(&hash), "{text}");
 
     let fresh = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Everything that can go wrong on the way leaves the cache as it was, or with whole files.
 
 use super::fixture::{Fixture, NAME};
+use crate::support::hash::sha256;
 use crate::support::hub_cache::hub;
-use crate::support::hub_stub::{COMMIT, Fault, noise, sha256};
+use crate::support::hub_stub::{COMMIT, Fault, noise};
 use std::{
     fs,
     path::PathBuf,

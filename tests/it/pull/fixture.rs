@@ -1,7 +1,8 @@
 //! A cache to fill from a stub.
 
+use crate::support::hash::sha256;
 use crate::support::hub_cache::hub;
-use crate::support::hub_stub::{COMMIT, Stub, noise, sha256};
+use crate::support::hub_stub::{COMMIT, Stub, noise};
 use std::{
     fs,
     path::PathBuf,

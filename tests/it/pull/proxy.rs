@@ -17,7 +17,7 @@ use taper::hub::{
 };
 
 /// A proxy that knows CONNECT, and how often it was asked by somebody with the right password.
-fn proxy() -> (String, Arc<AtomicUsize>) {
+pub(super) fn proxy() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://me:p%40ss@{}", listener.local_addr().unwrap());
     let n_asked = Arc::new(AtomicUsize::new(0));

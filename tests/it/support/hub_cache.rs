@@ -1,7 +1,6 @@
 //! A cache in a temporary folder, laid out as `huggingface_hub` does.
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use super::hash::{git_hash, sha256};
 use std::{fs, path::PathBuf};
 use taper::hub::{Cache, HubError, HubReference, Reference, Resolved};
 use tempfile::TempDir;
@@ -115,11 +114,8 @@ impl HubCache {
 
 /// What the Hub calls the content of a file.
 pub(crate) fn blob_name(name: &str, content: &str) -> String {
-    let hash = match name.ends_with(".gguf") || name.ends_with(".safetensors") {
-        true => Sha256::digest(content).to_vec(),
-        false => Sha1::digest(format!("blob {}\0{content}", content.len())).to_vec(),
-    };
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let is_large = name.ends_with(".gguf") || name.ends_with(".safetensors");
+    if is_large { sha256(content) } else { git_hash(content) }
 }
 
 /// A reference to the Hub, whatever is on disk.

@@ -1,5 +1,7 @@
 //! A Hub on the loopback interface: an API, and storage at another origin that it redirects to, with faults on demand.
 
+use super::hash::{git_hash, sha256};
+use super::tls::Encrypted;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -8,17 +10,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::{net::TcpListener, runtime::Runtime, time::sleep};
+use tokio_rustls::TlsAcceptor;
 
 /// Of everything in the stub.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -27,7 +27,7 @@ pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub(crate) struct Stub {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
-    hub: SocketAddr,
+    hub: String,
 }
 
 struct Shared {
@@ -106,16 +106,22 @@ pub(crate) struct Seen {
 
 impl Stub {
     pub(crate) fn start() -> Stub {
+        Stub::with(None, None)
+    }
+
+    /// Each encrypted if it has what that needs; an encrypted storage is at `localhost` and all else at `127.0.0.1`.
+    pub(crate) fn with(hub_acceptor: Option<TlsAcceptor>, storage_acceptor: Option<TlsAcceptor>) -> Stub {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shared = Arc::new(Shared { inner: Mutex::default(), storage: Mutex::default() });
-        let hub = serve(&runtime, Router::new().fallback(hub).with_state(shared.clone()));
-        let storage = serve(&runtime, Router::new().fallback(storage).with_state(shared.clone()));
-        *shared.storage.lock().unwrap() = format!("http://{storage}");
+        let (hub, storage) = (Router::new().fallback(hub), Router::new().fallback(storage));
+        let hub = serve(&runtime, hub.with_state(shared.clone()), "127.0.0.1", hub_acceptor);
+        let host = if storage_acceptor.is_some() { "localhost" } else { "127.0.0.1" };
+        *shared.storage.lock().unwrap() = serve(&runtime, storage.with_state(shared.clone()), host, storage_acceptor);
         Stub { shared, runtime: Some(runtime), hub }
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.hub)
+        self.hub.clone()
     }
 
     /// A large file, which the storage has.
@@ -181,10 +187,6 @@ impl Drop for Stub {
     }
 }
 
-pub(crate) fn sha256(content: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(content))
-}
-
 /// Bytes that look random and are the same each time.
 pub(crate) fn noise(n_bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -197,17 +199,20 @@ pub(crate) fn noise(n_bytes: usize, seed: u64) -> Vec<u8> {
     (0..n_bytes).map(|_| next()).collect()
 }
 
-fn git_hash(content: &[u8]) -> String {
-    let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", content.len()));
-    hasher.update(content);
-    format!("{:x}", hasher.finalize())
-}
-
-fn serve(runtime: &Runtime, router: Router) -> SocketAddr {
+/// Serves on the loopback interface; the address goes by the name of `host`.
+fn serve(runtime: &Runtime, router: Router, host: &str, acceptor: Option<TlsAcceptor>) -> String {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    runtime.spawn(async move { axum::serve(listener, router).await });
-    address
+    let port = listener.local_addr().unwrap().port();
+    match acceptor {
+        None => {
+            runtime.spawn(async move { axum::serve(listener, router).await });
+            format!("http://{host}:{port}")
+        }
+        Some(acceptor) => {
+            runtime.spawn(async move { axum::serve(Encrypted { listener, acceptor }, router).await });
+            format!("https://{host}:{port}")
+        }
+    }
 }
 
 impl Shared {
