@@ -6,7 +6,6 @@ use crate::support::{
     tiny::{Architecture, TinyModel, Types},
 };
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path, sync::Arc};
 use taper::{
     TokenId,
@@ -73,7 +72,7 @@ fn vectors_are_those_of_transformers_on_every_backend() {
     for architecture in [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3] {
         let model = tiny(architecture);
         let reference = &models[&model.to_string()];
-        let sha256 = format!("{:x}", Sha256::digest(model.gguf()));
+        let sha256 = crate::support::hash::sha256(model.gguf());
         assert_eq!(reference.sha256, sha256, "{model}: run tests/reference/embeddings.py again");
         let candle = with(&model, source(&model).load_on(Candle::cpu(), 512).unwrap(), 1);
         for mut engine in [engine(&model, 512, 1), candle] {
