@@ -69,6 +69,18 @@ fn store<const M: usize>(out: &mut Columns, first: usize, outputs: [usize; LANES
     M
 }
 
+/// Asks for what follows `blocks` in their rows, where that pays: processors without AVX-VNNI follow eight streams by
+/// themselves, and lose a tenth to a fifth with requests beside.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn prefetch<const VNNI: bool, B: Block>(blocks: [&B; LANES]) {
+    if VNNI {
+        for block in blocks {
+            prefetch_after(block);
+        }
+    }
+}
+
 /// A row of quantized activations.
 #[derive(Clone, Copy)]
 struct Operand<'a> {
@@ -122,11 +134,7 @@ fn eight_of_superblocks<const VNNI: bool, B: Block, const M: usize>(
     #[expect(clippy::needless_range_loop, reason = "all rows are gone through side by side")]
     for b in 0..n {
         let blocks: [&B; LANES] = from_fn(|i| &rows[i][b]);
-        if VNNI {
-            for block in blocks {
-                prefetch_after(block);
-            }
-        }
+        prefetch::<VNNI, B>(blocks);
         let q: [&[[u8; 16]; 16]; M] = from_fn(|m| &x[m].q.as_chunks().0[b]);
         let mut sums = [[_mm256_setzero_si256(); 2]; M];
         for m in 0..M {
@@ -229,11 +237,7 @@ fn eight_of_blocks<const VNNI: bool, B: Block, const M: usize>(rows: [&[B]; LANE
     #[expect(clippy::needless_range_loop, reason = "all rows are gone through side by side")]
     for b in 0..n {
         let blocks: [&B; LANES] = from_fn(|i| &rows[i][b]);
-        if VNNI {
-            for block in blocks {
-                prefetch_after(block);
-            }
-        }
+        prefetch::<VNNI, B>(blocks);
         let [d, dmin] = heads::floats(blocks);
         let mut parts = [[_mm256_setzero_si256(); 4]; M];
         for i in 0..4 {
