@@ -45,13 +45,20 @@ pub(super) fn load64(bytes: &[u8; 64]) -> __m512i {
 }
 
 /// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
+pub(super) const AHEAD: usize = 2048;
 
 /// Asks for the cache lines of something as large as `block` that lies [`AHEAD`] of it.
 #[inline]
 #[target_feature(enable = "sse")]
 pub(super) fn prefetch_after<B>(block: &B) {
-    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(AHEAD);
+    prefetch_at(block, AHEAD);
+}
+
+/// Asks for the cache lines of something as large as `block` that lies `ahead` bytes after it.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch_at<B>(block: &B, ahead: usize) {
+    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(ahead);
     for line in (0..size_of::<B>()).step_by(64) {
         _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
     }

@@ -5,7 +5,7 @@ use super::heads::{self, Head};
 use super::many::{broadcast, pairs as word_pairs};
 use super::{dot, pairs};
 use crate::kernels::streams::{blocks_of, outputs_of};
-use crate::kernels::x86_64::memory::{load16, load32, prefetch_after, store32, twice};
+use crate::kernels::x86_64::memory::{AHEAD, load16, load32, prefetch_at, store32, twice};
 use crate::kernels::x86_64::operand::{Block, with_block};
 use crate::kernels::x86_64::quad::halves_of_four;
 use crate::kernels::x86_64::scales::{group, has_minima};
@@ -69,14 +69,16 @@ fn store<const M: usize>(out: &mut Columns, first: usize, outputs: [usize; LANES
     M
 }
 
-/// Asks for what follows `blocks` in their rows, where that pays: processors without AVX-VNNI follow eight streams by
-/// themselves, and lose a tenth to a fifth with requests beside.
+/// Asks for what follows `blocks` in their rows, where that pays. Processors without AVX-VNNI follow eight streams by
+/// themselves and lose a tenth to a fifth with requests beside, but with the long blocks of Q6_K they gain a third.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn prefetch<const VNNI: bool, B: Block>(blocks: [&B; LANES]) {
-    if VNNI {
-        for block in blocks {
-            prefetch_after(block);
+    for block in blocks {
+        if VNNI {
+            prefetch_at(block, AHEAD);
+        } else if B::DTYPE == Dtype::Q6_K {
+            prefetch_at(block, AHEAD / 4);
         }
     }
 }
