@@ -17,7 +17,7 @@ use std::arch::x86_64::*;
 /// The working memory of a thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// What few rows need of their activations.
+    /// What few rows need of their activations for AVX-512.
     sums: Vec<[u8; 16]>,
     /// What many rows need of theirs.
     words: words::Words,
