@@ -64,12 +64,12 @@ pub(super) fn prefetch_at<B>(block: &B, ahead: usize) {
     }
 }
 
-/// Asks for the cache lines of `bytes` in the second cache.
+/// Asks for the cache lines of something as large as `block` that lies `ahead` bytes after it, in the second cache.
 #[inline]
 #[target_feature(enable = "sse")]
-pub(super) fn prefetch_second(bytes: &[u8]) {
-    let start = bytes.as_ptr().cast::<i8>();
-    for line in (0..bytes.len()).step_by(64) {
+pub(super) fn prefetch_second<B>(block: &B, ahead: usize) {
+    let start = std::ptr::from_ref(block).cast::<i8>().wrapping_add(ahead);
+    for line in (0..size_of::<B>()).step_by(64) {
         _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(line));
     }
 }

@@ -40,3 +40,15 @@ pub(super) fn words<const VNNI: bool>(sum: __m256i, a: __m256i, b: __m256i) -> _
         _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
     }
 }
+
+/// `x`, computed here and kept in a register: left to itself the compiler takes the sums of a tile one after another, and
+/// runs out of registers for what they share.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn here(mut x: __m256i) -> __m256i {
+    // SAFETY: nothing is executed.
+    unsafe {
+        asm!("/* {0} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags));
+    }
+    x
+}

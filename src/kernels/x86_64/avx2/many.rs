@@ -2,15 +2,16 @@
 //! rows pass, in tiles of 16 outputs and up to four rows.
 
 use super::dot;
-use super::panel::{DEPTH, OUTPUTS, Panel};
+use super::panel::{DEPTH, OUTPUTS, Panel, is_wide};
 use super::slices::{self, Slice};
-use crate::kernels::x86_64::memory::{prefetch_second, store32};
+use crate::kernels::x86_64::memory::store32;
 use crate::kernels::x86_64::operand::{Block, with_block};
 use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
 use crate::tensor::Dtype;
 use bytemuck::cast_slice;
 use std::arch::x86_64::*;
+use std::array::from_fn;
 
 /// What products with many rows work in.
 #[derive(Debug, Default)]
@@ -51,21 +52,17 @@ fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns
         let n_panels = TURNS.min((n - first).div_ceil(OUTPUTS));
         totals.clear();
         totals.resize(n_panels * x.n_rows(), [_mm256_setzero_ps(); 2]);
+        let turns: [_; TURNS] = from_fn(|turn| rows_of::<B>(weights, &out, first + turn * OUTPUTS));
         for k in (0..x.width()).step_by(DEPTH) {
-            slices::fill::<B>(slices, x, k);
-            for (turn, totals) in totals.chunks_exact_mut(x.n_rows()).enumerate() {
-                let first = first + turn * OUTPUTS;
-                let rows = blocks_of::<B>(weights, &out, first);
-                panel.fill::<VNNI, B>(&part_of(rows, k));
-                // These lines are used when each panel has had its turn.
-                let next = if k + DEPTH < x.width() {
-                    part_of(rows, k + DEPTH)
-                } else {
-                    part_of(blocks_of::<B>(weights, &out, first + TURNS * OUTPUTS), 0)
-                };
-                for blocks in next {
-                    prefetch_second(cast_slice(blocks));
-                }
+            slices::fill::<VNNI, B>(slices, x, k);
+            let part = k / B::DTYPE.block_len()..(k + DEPTH).min(x.width()) / B::DTYPE.block_len();
+            // What each panel holds at its next turn, of the same outputs or of those after the last.
+            let next = match k + DEPTH < x.width() {
+                true => part.len(),
+                false => part.end * TURNS * OUTPUTS - part.start,
+            };
+            for (rows, totals) in turns.iter().zip(totals.chunks_exact_mut(x.n_rows())) {
+                panel.fill::<VNNI, B>(rows, part.clone(), next * size_of::<B>());
                 multiply::<VNNI, B>(panel, slices, totals);
             }
         }
@@ -76,15 +73,9 @@ fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns
 }
 
 /// The rows of weights of a panel; beyond the last of the range, that one again.
-fn blocks_of<'a, B: Block>(weights: &Weights<'a>, out: &Columns, first: usize) -> [&'a [B]; OUTPUTS] {
+fn rows_of<'a, B: Block>(weights: &Weights<'a>, out: &Columns, first: usize) -> [&'a [B]; OUTPUTS] {
     let range = out.range();
-    std::array::from_fn(|i| cast_slice(weights.row((range.start + first + i).min(range.end - 1))))
-}
-
-/// The blocks of weights `k..k + DEPTH`, as far as there are.
-fn part_of<B: Block>(rows: [&[B]; OUTPUTS], k: usize) -> [&[B]; OUTPUTS] {
-    let len = B::DTYPE.block_len();
-    rows.map(|row| &row[k / len..((k + DEPTH) / len).min(row.len())])
+    from_fn(|i| cast_slice(weights.row((range.start + first + i).min(range.end - 1))))
 }
 
 /// Writes the results of a panel, as far as they are asked for.
@@ -112,8 +103,9 @@ fn multiply<const VNNI: bool, B: Block>(panel: &Panel, x: &[Slice], totals: &mut
         (true, 32, ..) => tiles_of_blocks::<VNNI, B, 8, 4>(panel, x, totals),
         (true, _, _, 32) => tiles_of_superblocks::<VNNI, B, 8, 3>(panel, x, totals),
         (true, ..) => tiles_of_superblocks::<VNNI, B, 4, 3>(panel, x, totals),
-        (_, 32, 8, _) => tiles_of_blocks::<VNNI, B, 8, 4>(panel, x, totals),
-        (_, 32, 4, _) => tiles_of_blocks::<VNNI, B, 4, 4>(panel, x, totals),
+        (_, 32, 8, _) => tiles_of_blocks::<VNNI, B, 8, 3>(panel, x, totals),
+        (_, 32, 4, _) => tiles_of_blocks::<VNNI, B, 4, 3>(panel, x, totals),
+        // Q8_0, whose weights are words.
         (_, 32, ..) => tiles_of_blocks::<VNNI, B, 1, 4>(panel, x, totals),
         (_, _, 8, _) => tiles_of_superblocks::<VNNI, B, 8, 3>(panel, x, totals),
         (_, _, 4, _) => tiles_of_superblocks::<VNNI, B, 4, 3>(panel, x, totals),
@@ -150,7 +142,7 @@ fn tile_of_blocks<const VNNI: bool, B: Block, const N: usize, const R: usize>(
 ) {
     let scales = panel.d.iter().zip(&panel.dmin);
     let mut local = *totals;
-    for (b, (q, (d, dmin))) in panel.q.as_chunks::<8>().0.iter().zip(scales).enumerate().take(panel.n_blocks) {
+    for (b, (d, dmin)) in scales.enumerate().take(panel.n_blocks) {
         let mut sums = [[_mm256_setzero_si256(); 2]; R];
         if VNNI && !has_minima(B::DTYPE) {
             for (sums, x) in sums.iter_mut().zip(x) {
@@ -158,10 +150,12 @@ fn tile_of_blocks<const VNNI: bool, B: Block, const N: usize, const R: usize>(
             }
         }
         if VNNI {
-            add_dots::<VNNI, 8, R>(q, &fours(x, b), &mut sums);
+            add_dots::<VNNI, 8, R>(&panel.q.as_chunks().0[b], &fours(x, b), &mut sums);
+        } else if is_wide::<VNNI>(B::DTYPE) {
+            add_wide::<16, R>(&panel.q.as_chunks().0[b], &fours(x, b), &mut sums);
         } else {
-            for (c, q) in q.as_chunks::<N>().0.iter().enumerate() {
-                let words = words::<B, N, R>(q, &fours(x, b * (8 / N) + c));
+            for c in b * (8 / N)..(b + 1) * (8 / N) {
+                let words = words::<B, N, R>(&panel.q.as_chunks().0[c], &fours(x, c));
                 for (sums, [a, b]) in sums.iter_mut().zip(words) {
                     let ones = _mm256_set1_epi16(1);
                     *sums = [dot::words::<VNNI>(sums[0], a, ones), dot::words::<VNNI>(sums[1], b, ones)];
@@ -217,7 +211,7 @@ fn tile_of_superblocks<const VNNI: bool, B: Block, const N: usize, const R: usiz
     totals: &mut [[__m256; 2]; R],
 ) {
     let mut products = [[_mm256_setzero_si256(); 2]; R];
-    for (c, q) in panel.q.as_chunks::<N>().0.iter().enumerate() {
+    for (c, q) in panel.q.as_chunks::<N>().0[..DEPTH / 4 / N].iter().enumerate() {
         let scales = panel.scales[c * N * 4 / group(B::DTYPE)];
         if VNNI {
             let mut sums = [[_mm256_setzero_si256(); 2]; R];
@@ -269,7 +263,7 @@ fn by_sums<const VNNI: bool, B: Block, const R: usize>(panel: &Panel, x: &[Slice
     by_sums
 }
 
-/// Group `c` of `4 * N` activations of each row.
+/// Group `c` of `N` words of activations of each row.
 #[inline]
 fn fours<const N: usize, const R: usize>(x: &[Slice; R], c: usize) -> [&[[u8; 4]; N]; R] {
     let mut fours = [&[[0; 4]; N]; R];
@@ -295,6 +289,24 @@ fn add_dots<const VNNI: bool, const N: usize, const R: usize>(
     }
 }
 
+/// Adds the products of `2 * N` weights of each output, all as words, with as many activations of each row.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_wide<const N: usize, const R: usize>(
+    q: &[[__m256i; 2]; N],
+    x: &[&[[u8; 4]; N]; R],
+    sums: &mut [[__m256i; 2]; R],
+) {
+    for (i, q) in q.iter().enumerate() {
+        for (sums, x) in sums.iter_mut().zip(x) {
+            let x = broadcast(x[i]);
+            for half in 0..2 {
+                sums[half] = dot::here(dot::words::<false>(sums[half], q[half], x));
+            }
+        }
+    }
+}
+
 /// The products of `4 * N` weights of each output with as many activations of each row, in two lanes for each output.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -304,7 +316,7 @@ fn words<B: Block, const N: usize, const R: usize>(q: &[[__m256i; 2]; N], x: &[&
         for (words, x) in words.iter_mut().zip(x) {
             let x = broadcast(x[i]);
             for half in 0..2 {
-                words[half] = _mm256_add_epi16(words[half], pairs::<B>(q[half], x));
+                words[half] = dot::here(_mm256_add_epi16(words[half], pairs::<B>(q[half], x)));
             }
         }
     }

@@ -21,7 +21,8 @@ pub(super) use many::Many;
 /// From how many rows of activations on it pays to unpack panels.
 const fn many(dtype: Dtype) -> usize {
     match dtype {
-        Dtype::Q8_0 => 7,
+        Dtype::Q4_0 | Dtype::Q4_1 | Dtype::Q5_0 | Dtype::Q5_1 => 3,
+        Dtype::Q6_K => 7,
         _ => 5,
     }
 }

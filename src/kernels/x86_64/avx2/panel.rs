@@ -1,21 +1,36 @@
 //! Panels: 256 weights of 16 outputs, unpacked so that neighbouring lanes belong to neighbouring outputs.
 
 use super::{heads, pairs};
+use crate::kernels::x86_64::memory::prefetch_second;
 use crate::kernels::x86_64::operand::Block;
 use crate::kernels::x86_64::scales::group;
 use crate::tensor::Dtype;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// Outputs in a panel: two vectors of 8 lanes.
 pub(super) const OUTPUTS: usize = 16;
 /// Weights of each output in a panel.
 pub(super) const DEPTH: usize = 256;
 
+/// Whether weights become words, since 16 bits do not hold the products of two bytes of any sign. Of each 32 weights, the
+/// even ones come first: 0 and 2, 4 and 6 and so on, then 1 and 3.
+pub(super) const fn is_wide<const VNNI: bool>(dtype: Dtype) -> bool {
+    !VNNI && matches!(dtype, Dtype::Q8_0)
+}
+
+/// Bytes as words, the even ones and the odd ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn widen(bytes: __m256i) -> [__m256i; 2] {
+    [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes)), _mm256_srai_epi16::<8>(bytes)]
+}
+
 /// The unpacked weights; `[_; 2]` are the first 8 outputs and the others.
 #[derive(Clone, Debug)]
 pub(in crate::kernels::x86_64) struct Panel {
-    /// Four weights of each output, unsigned but for Q8_0 without VNNI.
-    pub(super) q: [[__m256i; 2]; DEPTH / 4],
+    /// Four weights of each output, unsigned; or two as words, see [`is_wide`].
+    pub(super) q: [[__m256i; 2]; DEPTH / 2],
     /// Of superblocks the scale of each group, with VNNI, else twice as a word.
     pub(super) scales: [[__m256i; 2]; 16],
     /// Of superblocks what is multiplied with each pair of sums of activations, as words.
@@ -33,16 +48,28 @@ impl Panel {
     #[target_feature(enable = "avx2")]
     pub(super) fn new() -> Panel {
         let (zero, zeros) = ([_mm256_setzero_si256(); 2], [_mm256_setzero_ps(); 2]);
-        Panel { q: [zero; 64], scales: [zero; 16], factors: [zero; 8], d: [zeros; 8], dmin: [zeros; 8], n_blocks: 0 }
+        Panel {
+            q: [zero; DEPTH / 2],
+            scales: [zero; 16],
+            factors: [zero; 8],
+            d: [zeros; 8],
+            dmin: [zeros; 8],
+            n_blocks: 0,
+        }
     }
 
-    /// Unpacks the blocks of each of the 16 rows, which are equally many and at most 256 weights.
+    /// Unpacks the blocks `part` of each of the 16 rows, at most 256 weights, and asks for what lies `next` bytes after
+    /// them.
     #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn fill<const VNNI: bool, B: Block>(&mut self, rows: &[&[B]; OUTPUTS]) {
-        self.n_blocks = rows[0].len();
-        for (half, rows) in rows.as_chunks().0.iter().enumerate() {
-            for b in 0..self.n_blocks {
-                let blocks = rows.map(|row| &row[b]);
+    pub(super) fn fill<const VNNI: bool, B: Block>(&mut self, rows: &[&[B]; OUTPUTS], part: Range<usize>, next: usize) {
+        self.n_blocks = part.len();
+        for (half, rows) in rows.as_chunks::<8>().0.iter().enumerate() {
+            for (b, at) in part.clone().enumerate() {
+                let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
+                let blocks = [&r0[at], &r1[at], &r2[at], &r3[at], &r4[at], &r5[at], &r6[at], &r7[at]];
+                for block in blocks {
+                    prefetch_second(block, next);
+                }
                 if B::DTYPE.block_len() == 32 {
                     self.unpack_block::<VNNI, B>(half, b, &blocks);
                 } else {
@@ -61,8 +88,19 @@ impl Panel {
             let [first, second] = pairs::block([blocks[i], blocks[i + 4]]);
             (rows[0][i], rows[1][i]) = (first, second);
         }
-        for (columns, rows) in self.q[8 * b..].as_chunks_mut().0.iter_mut().zip(rows) {
-            put(columns, half, transpose(rows.map(|row| _mm256_xor_si256(row, signs))));
+        for (i, rows) in rows.into_iter().enumerate() {
+            let places = self.q.as_chunks_mut().0;
+            let columns = transpose(rows);
+            if is_wide::<VNNI>(B::DTYPE) {
+                let [mut even, mut odd] = [columns; 2];
+                for j in 0..4 {
+                    [even[j], odd[j]] = widen(columns[j]);
+                }
+                put(&mut places[4 * b + i], half, even);
+                put(&mut places[4 * b + 2 + i], half, odd);
+            } else {
+                put(&mut places[2 * b + i], half, columns.map(|column| _mm256_xor_si256(column, signs)));
+            }
         }
         [self.d[b][half], self.dmin[b][half]] = heads::floats(*blocks);
     }
