@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Tokens of prompts in a pass at most: enough to keep the model busy, few enough to hear an interruption.
 pub(crate) const MOST: usize = 512;
 /// And at least, so that prompts get on.
-const FEWEST: usize = 16;
+const FEWEST: usize = 8;
 /// How much longer than without prompts a pass may take.
 const FACTOR: f64 = 2.0;
 

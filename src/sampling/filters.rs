@@ -8,13 +8,30 @@ fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.token.cmp(&b.token))
 }
 
-/// Keeps the `k` likeliest; all of them if `k` is 0.
-pub(super) fn top_k(candidates: &mut Vec<Candidate>, k: usize) {
-    if k > 0 && k < candidates.len() {
-        candidates.select_nth_unstable_by(k - 1, likelier);
-        candidates.truncate(k);
+/// Logits that are looked at together; most such parts of a vocabulary have none of the likeliest.
+const PART: usize = 64;
+
+/// Makes `candidates` the `k` likeliest tokens under `logits`; all of them if `k` is 0. What is no number is left out.
+pub(super) fn top_k(logits: &[f32], k: usize, candidates: &mut Vec<Candidate>) {
+    candidates.clear();
+    let k = if k == 0 { logits.len() } else { k };
+    // What the last of the `k` likeliest so far has.
+    let mut least = f32::NEG_INFINITY;
+    for (part, first) in logits.chunks(PART).zip((0..).step_by(PART)) {
+        // All are compared, since that goes in vectors.
+        if part.iter().filter(|&&logit| logit >= least).count() == 0 {
+            continue;
+        }
+        let tokens = part.iter().zip(first..).filter(|&(&logit, _)| logit >= least);
+        candidates.extend(tokens.map(|(&logit, token)| Candidate { token, logit }));
+        if candidates.len() >= k.saturating_mul(2) {
+            candidates.select_nth_unstable_by(k - 1, likelier);
+            candidates.truncate(k);
+            least = candidates[k - 1].logit;
+        }
     }
     candidates.sort_unstable_by(likelier);
+    candidates.truncate(k);
 }
 
 /// Keeps the fewest of the likeliest whose probabilities add up to `p`. Expects likeliest first.
@@ -57,12 +74,28 @@ mod tests {
 
     #[test]
     fn top_k_keeps_the_likeliest_in_order() {
-        let mut some = candidates(&[0.1, 0.4, 0.2, 0.2, 0.1]);
-        top_k(&mut some, 3);
-        assert_eq!(tokens(&some), [1, 2, 3]);
-        let mut all = candidates(&[0.1, 0.4, 0.5]);
-        top_k(&mut all, 0);
-        assert_eq!(tokens(&all), [2, 1, 0]);
+        let mut kept = Vec::new();
+        top_k(&[0.1, 0.4, f32::NAN, 0.2, 0.2, 0.1], 3, &mut kept);
+        assert_eq!(tokens(&kept), [1, 3, 4]);
+        top_k(&[0.1, f32::NEG_INFINITY, f32::NAN, 0.5], 0, &mut kept);
+        assert_eq!(tokens(&kept), [3, 0, 1]);
+    }
+
+    #[test]
+    fn top_k_of_a_vocabulary_is_what_sorting_all_of_it_gives() {
+        // Rising, falling and mixed, with many equals.
+        let mixed = |i: u32| (i.wrapping_mul(2_654_435_761) >> 20) as f32;
+        let orders: [&dyn Fn(u32) -> f32; 4] = [&|i| i as f32, &|i| -(i as f32), &mixed, &|_| 1.0];
+        for logit in orders {
+            let logits: Vec<f32> = (0..5000).map(logit).collect();
+            let mut all: Vec<u32> = (0..5000).collect();
+            all.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
+            for k in [1, 2, 40, 63, 64, 65, 4999, 5000, 6000] {
+                let mut kept = Vec::new();
+                top_k(&logits, k, &mut kept);
+                assert_eq!(tokens(&kept), all[..k.min(5000)], "k = {k}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Log-probabilities of tokens under a model's logits.
 
+use super::greatest;
 use crate::TokenId;
 
 /// A token and the natural logarithm of its probability.
@@ -13,7 +14,7 @@ pub struct Logprob {
 
 /// The logarithm of the sum of the exponentials, in f64 so that a large vocabulary costs no digits.
 fn log_sum_exp(logits: &[f32]) -> f64 {
-    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let most = f64::from(greatest(logits));
     most + logits.iter().map(|&logit| (f64::from(logit) - most).exp()).sum::<f64>().ln()
 }
 

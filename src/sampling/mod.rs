@@ -122,10 +122,7 @@ impl Sampler {
         if self.params.temperature <= 0.0 {
             return likeliest(logits);
         }
-        let numbers = logits.iter().zip(0..).filter(|(logit, _)| !logit.is_nan());
-        self.candidates.clear();
-        self.candidates.extend(numbers.map(|(&logit, token)| Candidate { token, logit }));
-        filters::top_k(&mut self.candidates, self.params.top_k);
+        filters::top_k(logits, self.params.top_k, &mut self.candidates);
         filters::top_p(&mut self.candidates, self.params.top_p);
         filters::min_p(&mut self.candidates, self.params.min_p);
         self.draw()
@@ -149,13 +146,21 @@ impl Sampler {
 
 /// The token with the highest logit, the lowest of them where several share it; `None` if no logit is a number.
 fn likeliest(logits: &[f32]) -> Option<TokenId> {
-    let mut best: Option<Candidate> = None;
-    for (&logit, token) in logits.iter().zip(0..) {
-        if !logit.is_nan() && best.is_none_or(|best| logit > best.logit) {
-            best = Some(Candidate { token, logit });
-        }
+    let most = greatest(logits);
+    let at = logits.iter().position(|&logit| logit == most)?;
+    Some(at as TokenId)
+}
+
+/// The greatest of `logits`, those left out that are no numbers; without any it is less than all numbers.
+fn greatest(logits: &[f32]) -> f32 {
+    let greater = |most: f32, logit: f32| if logit > most { logit } else { most };
+    // Side by side, so that it goes in vectors.
+    let (parts, rest) = logits.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for part in parts {
+        lanes.iter_mut().zip(part).for_each(|(most, &logit)| *most = greater(*most, logit));
     }
-    best.map(|best| best.token)
+    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, greater)
 }
 
 #[cfg(test)]
