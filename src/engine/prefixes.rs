@@ -45,6 +45,13 @@ impl Prefixes {
         }
     }
 
+    /// Frees the cells of all but the `n` sequences that were used last.
+    pub(super) fn limit(&mut self, n: usize, model: &mut dyn Forward) {
+        while self.kept.len() > n {
+            self.evict(model);
+        }
+    }
+
     /// Frees the cells of the sequence whose last use is longest ago; `false` if there is none.
     pub(super) fn evict(&mut self, model: &mut dyn Forward) -> bool {
         if self.kept.is_empty() {

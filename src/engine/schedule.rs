@@ -7,6 +7,10 @@ use crate::{
 };
 use std::{ops::ControlFlow, time::Instant};
 
+/// Finished requests for each place of which the cache keeps what they left. More would fill it, however large it may be,
+/// with what is hardly ever asked for again.
+const KEPT_PER_PLACE: usize = 4;
+
 /// A request that has ended, and how.
 pub type Finished = (JobId, Result<Completion, EngineError>);
 
@@ -22,6 +26,8 @@ pub struct Load {
     pub n_running: usize,
     /// Positions of the cache that running requests hold; what they share counts for each.
     pub n_held: usize,
+    /// Positions of the cache in which there is nothing, not even what finished requests have left.
+    pub n_free: usize,
     /// Positions of the cache.
     pub n_positions: usize,
 }
@@ -55,7 +61,7 @@ impl Engine {
     pub fn load(&self) -> Load {
         let (n_waiting, n_running) = (self.waiting.len(), self.running.len());
         let n_held = self.running.iter().map(|job| job.n_cached.next_multiple_of(BLOCK_LEN)).sum();
-        Load { n_waiting, n_running, n_held, n_positions: self.model.n_positions() }
+        Load { n_waiting, n_running, n_held, n_free: self.model.n_free(), n_positions: self.model.n_positions() }
     }
 
     /// Takes the running requests one forward pass further, and gives those that have ended. Without any request it does
@@ -243,6 +249,7 @@ impl Engine {
             }
             finished.push((id, outcome));
         }
+        self.prefixes.limit(KEPT_PER_PLACE * self.n_parallel, self.model.as_mut());
         finished
     }
 

@@ -72,6 +72,7 @@ impl AllBusy {
                 n_waiting: sum.n_waiting + load.n_waiting,
                 n_running: sum.n_running + load.n_running,
                 n_held: sum.n_held + load.n_held,
+                n_free: sum.n_free + load.n_free,
                 n_positions: sum.n_positions + load.n_positions,
             }
         })
@@ -94,10 +95,10 @@ mod tests {
         all.add(&new);
         let places = old.enter(2, 3).expect("room for three");
         assert!(old.enter(2, 3).is_none());
-        old.set_load(Load { n_waiting: 0, n_running: 1, n_held: 32, n_positions: 64 });
-        new.set_load(Load { n_waiting: 0, n_running: 0, n_held: 0, n_positions: 64 });
+        old.set_load(Load { n_waiting: 0, n_running: 1, n_held: 32, n_free: 20, n_positions: 64 });
+        new.set_load(Load { n_waiting: 0, n_running: 0, n_held: 0, n_free: 60, n_positions: 64 });
         // One is known to the engine, the other is on its way to it.
-        assert_eq!(all.load(), Load { n_waiting: 1, n_running: 1, n_held: 32, n_positions: 128 });
+        assert_eq!(all.load(), Load { n_waiting: 1, n_running: 1, n_held: 32, n_free: 80, n_positions: 128 });
         assert_eq!(all.n_in_flight(), 2);
         drop((old, places));
         assert_eq!(all.load().n_positions, 64);

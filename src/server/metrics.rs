@@ -57,6 +57,10 @@ fn describe() {
     describe_counter!("vllm:prefix_cache_hits_total", "Tokens of prompts that the cache had already");
     describe_counter!("taper:requests_total", "HTTP requests by path and status; 499 where the client left");
     describe_gauge!("taper:cache_positions_held", "Positions of the cache that running requests hold");
+    describe_gauge!(
+        "taper:cache_positions_free",
+        "Positions that hold nothing, not even what finished requests have left"
+    );
     describe_gauge!("taper:cache_positions", "Positions of the cache");
 }
 
@@ -74,6 +78,7 @@ pub(super) fn report_load(model: &str, load: &Load) {
         ("vllm:kv_cache_usage_perc", usage),
         ("vllm:gpu_cache_usage_perc", usage),
         ("taper:cache_positions_held", load.n_held as f64),
+        ("taper:cache_positions_free", load.n_free as f64),
         ("taper:cache_positions", load.n_positions as f64),
     ] {
         gauge!(name, labels(model)).set(value);

@@ -101,6 +101,23 @@ fn a_conversation_that_goes_on_computes_only_what_is_new() {
 }
 
 #[test]
+fn what_the_last_requests_left_is_kept_and_the_cache_does_not_fill_up() {
+    let mut engine = engine(4096, 1);
+    let kinds: Vec<String> = (0..20).map(|i| format!("{i} kind")).collect();
+    let mut ask = |kind: &str| {
+        let request = Request { max_tokens: Some(1), ..request(&engine, kind, 65, 1) };
+        let answer = engine.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        (answer.n_reused, engine.load().n_free)
+    };
+    let free: Vec<usize> = kinds.iter().map(|kind| ask(kind).1).collect();
+    assert_eq!(free[4..], [free[4]; 16], "the sixth request takes what the second had");
+    assert_eq!(ask("19 kind").0, 64, "the last is still there");
+    assert_eq!(ask("3 kind").0, 0, "one of the first is gone");
+    engine.forget();
+    assert_eq!(engine.load().n_free, engine.load().n_positions);
+}
+
+#[test]
 fn a_cache_that_is_too_small_for_all_costs_time_and_no_answer() {
     let mut engine = engine(512, 6);
     let requests: Vec<_> = (0..6).map(|seed| request(&engine, &seed.to_string(), 150, seed)).collect();
