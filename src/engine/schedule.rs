@@ -110,7 +110,8 @@ impl Engine {
         if n_soon / BLOCK_LEN > n_blocks {
             return false;
         }
-        if let Some((sequence, _)) = best {
+        // The first tokens are alike in many prompts, and do not make any of them useful.
+        if let (Some((sequence, _)), true) = (best, n_blocks > 0) {
             self.prefixes.touch(sequence);
         }
         let n_new = (job.tokens.len() - n_blocks * BLOCK_LEN).next_multiple_of(BLOCK_LEN);
