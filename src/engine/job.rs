@@ -223,6 +223,13 @@ impl Job {
         }
         let token = self.sampler.sample(candidates, &self.tokens).ok_or(EngineError::NotANumber)?;
         if tokenizer.is_end(token) && (!self.request.ignore_end || self.request.constraint.is_some()) {
+            // Who has a prompt scored with one token to follow takes the last as that, whatever it is.
+            if let Some(n) = self.request.n_logprobs.filter(|_| self.request.n_prompt_logprobs.is_some()) {
+                let (chosen, top) = logprobs_of(logits, token, n);
+                if sink(Event::Token(&TokenLogprobs { chosen, top })).is_break() {
+                    return Ok(Some(FinishReason::Cancelled));
+                }
+            }
             return Ok(Some(FinishReason::Stop));
         }
         let over = match &mut self.request.constraint {

@@ -46,7 +46,8 @@ pub enum Event<'a> {
     /// The prompt is done; only if the log-probabilities of its tokens were asked for. They are those of its second token
     /// and of all after it: nothing comes before the first.
     PromptLogprobs(&'a [TokenLogprobs]),
-    /// A token has been chosen; only if log-probabilities were asked for. Text that it completes follows.
+    /// A token has been chosen; only if log-probabilities were asked for. Text that it completes follows. After
+    /// a prompt that was scored it may be the token that ends the answer.
     Token(&'a TokenLogprobs),
     /// Text has come, whole characters only.
     Text(Part, &'a str),

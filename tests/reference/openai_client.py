@@ -67,7 +67,7 @@ try:
         assert scored.choices[0].text == "how do I serve a model?" and usage.prompt_tokens == len(report["tokens"])
         assert own.token_logprobs == report["logprobs"] and own.token_logprobs[0] is own.top_logprobs[0] is None
         for token, logprob, likely in list(zip(own.tokens, own.token_logprobs, own.top_logprobs, strict=True))[1:]:
-            assert math.isclose(likely[token], logprob, rel_tol=1e-6) and logprob <= max(likely.values()) + 1e-6
+            assert likely[token] == logprob <= max(likely.values())
 
     texts = ["exit code 5", "how do I serve a model?"]
     # The client asks for base64 unless told otherwise.

@@ -10,7 +10,7 @@ use crate::{
     server::{placed::PlacedToken, tools::Call},
     text::Tokenizer,
 };
-use serde_json::Map;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Which of the two kinds of completions.
@@ -187,7 +187,7 @@ fn text_logprobs(tokens: &[PlacedToken], tokenizer: &Tokenizer) -> TextLogprobs 
         let mut likely = Map::new();
         // The token itself comes along where it is none of the likeliest. Of those that read alike the likeliest counts.
         for Logprob { token, logprob } in logprobs.top.iter().chain([&logprobs.chosen]) {
-            likely.entry(tokenizer.token_text(*token)).or_insert_with(|| finite(*logprob).into());
+            likely.entry(tokenizer.token_text(*token)).or_insert_with(|| number(*logprob));
         }
         likely
     };
@@ -198,6 +198,11 @@ fn text_logprobs(tokens: &[PlacedToken], tokenizer: &Tokenizer) -> TextLogprobs 
         top_logprobs: logprobs().map(|logprobs| logprobs.map(likely)).collect(),
         text_offset: tokens.iter().map(|token| token.offset).collect(),
     }
+}
+
+/// With the digits that it has as an `f32` elsewhere: clients compare the two.
+fn number(logprob: f32) -> Value {
+    finite(logprob).to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 /// JSON has no infinity; OpenAI writes this for what cannot be.

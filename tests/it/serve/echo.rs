@@ -188,6 +188,13 @@ fn forms_and_stops_hold_for_the_answer_and_not_for_the_prompt() {
     let answer = formed.text.strip_prefix("exit code 5").unwrap();
     assert!(answer.len() == 3 && answer.chars().all(|c| "ab".contains(c)), "{answer}");
     assert_eq!(formed.finish_reason, "stop");
+    // An answer that ends at once: evaluation harnesses take the last token as the one that they have asked for.
+    let end = engine.tokenizer().ends()[0].to_string();
+    let ended = with(body.clone(), json!({ "max_tokens": 1, "logit_bias": { end: 100 }, "temperature": 0 }));
+    let ended = told(&server, &ended).remove(0);
+    assert_scored(&ended, &mut engine, &prompt);
+    assert_eq!((ended.text.as_str(), ended.tokens.len()), ("exit code 5", prompt.len() + 1));
+    assert_eq!(ended.finish_reason, "stop");
     let stopped = told(&server, &with(body, json!({ "stop": ["exit", "code", "e"] }))).remove(0);
     assert_scored(&stopped, &mut engine, &prompt);
     assert!(stopped.text.starts_with("exit code 5") && !stopped.text["exit code 5".len()..].contains('e'));
