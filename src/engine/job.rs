@@ -2,12 +2,12 @@
 
 use super::{
     Completion, Constraint, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer,
-    embedding::Pooled, generate::Sink,
+    embedding::Pooled, generate::Sink, scores::PromptScores,
 };
 use crate::{
     TokenId,
     model::{Row, SequenceId},
-    sampling::{Logprob, Sampler, logprob_of, top_logprobs},
+    sampling::{Sampler, logprobs_of},
     text::Tokenizer,
 };
 use std::{
@@ -41,6 +41,8 @@ pub(super) struct Job {
     pooled: Option<Pooled>,
     /// The vector, once it is whole.
     embedding: Vec<f32>,
+    /// Of a request for the log-probabilities of its prompt.
+    scores: Option<PromptScores>,
     /// Logits of the tokens that the constraint allows.
     allowed: Vec<f32>,
     started: Instant,
@@ -64,6 +66,7 @@ impl Job {
             sampler: Sampler::new(request.sampling.clone()),
             pooled: request.pooling.map(Pooled::new),
             embedding: Vec::new(),
+            scores: PromptScores::of(&request),
             request,
             allowed: Vec::new(),
             started: Instant::now(),
@@ -87,11 +90,47 @@ impl Job {
         self.n_pending() == 1 && !self.answer.tokens.is_empty()
     }
 
-    /// The rows of the tokens that are planned; logits are wanted after the last of all.
+    /// The rows of the tokens that are planned; logits are wanted after the last of all, and after those of a prompt that
+    /// have to be scored.
     pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
         let planned = self.n_cached..self.n_cached + self.n_planned;
         let n_silent = if self.is_embedding() { self.tokens.len() } else { self.tokens.len() - 1 };
-        planned.map(move |at| Row { token: self.tokens[at], sequence: self.sequence, wants_logits: at >= n_silent })
+        let n_scored = self.n_cached + self.n_to_score();
+        let wants_logits = move |at| at >= n_silent || at < n_scored;
+        planned.map(move |at| Row { token: self.tokens[at], sequence: self.sequence, wants_logits: wants_logits(at) })
+    }
+
+    /// Whether there are tokens of the prompt whose log-probabilities are wanted and not there yet. All of the prompt goes
+    /// through the model then.
+    pub(super) fn is_scoring(&self) -> bool {
+        self.scores.as_ref().is_some_and(|scores| !scores.is_whole())
+    }
+
+    /// Of the planned tokens, the first so many are those after which logits are wanted for that.
+    pub(super) fn n_to_score(&self) -> usize {
+        self.scores.as_ref().map_or(0, |scores| scores.n_needed(self.n_planned))
+    }
+
+    /// Takes in the logits after the next of those.
+    pub(super) fn score(&mut self, logits: &[f32]) {
+        let Some(scores) = self.scores.as_mut().filter(|_| self.end.is_none()) else { return };
+        if let Err(error) = scores.push(logits, &self.request.prompt) {
+            self.end = Some(Err(error));
+        }
+    }
+
+    /// Whether what `other` scores is just what this request waits for.
+    pub(super) fn is_scored_by(&self, other: &Job) -> bool {
+        let alike = |(own, others): (&PromptScores, &PromptScores)| !own.is_whole() && own.is_like(others);
+        self.scores.as_ref().zip(other.scores.as_ref()).is_some_and(alike)
+            && self.request.prompt == other.request.prompt
+    }
+
+    /// Takes over what `other` has scored, if it [is so](Self::is_scored_by). Nothing of it may be computed yet.
+    pub(super) fn take_scores(&mut self, other: &Job) {
+        if self.is_scored_by(other) {
+            self.scores.clone_from(&other.scores);
+        }
     }
 
     /// Whether a vector is wanted and no answer. What the cache has of its tokens is of no use then, neither before, since
@@ -119,6 +158,9 @@ impl Job {
         if let Some(pooled) = &mut self.pooled {
             pooled.clear();
         }
+        if let Some(scores) = &mut self.scores {
+            scores.restart();
+        }
     }
 
     /// Tells how much of the prompt is done.
@@ -131,9 +173,15 @@ impl Job {
 
     /// Notes that the prompt is done.
     pub(super) fn end_prompt(&mut self, sink: &mut Sink<'_>) {
-        if self.prompt.is_none() {
-            self.prompt = Some(self.started.elapsed());
-            self.report_prompt(sink);
+        if self.prompt.is_some() {
+            return;
+        }
+        self.prompt = Some(self.started.elapsed());
+        self.report_prompt(sink);
+        if let Some(scores) = self.scores.as_ref().filter(|_| self.end.is_none())
+            && sink(Event::PromptLogprobs(scores.scores())).is_break()
+        {
+            self.end = Some(Ok(FinishReason::Cancelled));
         }
     }
 
@@ -175,6 +223,13 @@ impl Job {
         }
         let token = self.sampler.sample(candidates, &self.tokens).ok_or(EngineError::NotANumber)?;
         if tokenizer.is_end(token) && (!self.request.ignore_end || self.request.constraint.is_some()) {
+            // Who has a prompt scored with one token to follow takes the last as that, whatever it is.
+            if let Some(n) = self.request.n_logprobs.filter(|_| self.request.n_prompt_logprobs.is_some()) {
+                let (chosen, top) = logprobs_of(logits, token, n);
+                if sink(Event::Token(&TokenLogprobs { chosen, top })).is_break() {
+                    return Ok(Some(FinishReason::Cancelled));
+                }
+            }
             return Ok(Some(FinishReason::Stop));
         }
         let over = match &mut self.request.constraint {
@@ -182,8 +237,8 @@ impl Job {
             None => false,
         };
         if let Some(n) = self.request.n_logprobs {
-            let chosen = Logprob { token, logprob: logprob_of(logits, token) };
-            let logprobs = TokenLogprobs { chosen, top: top_logprobs(logits, n) };
+            let (chosen, top) = logprobs_of(logits, token, n);
+            let logprobs = TokenLogprobs { chosen, top };
             if sink(Event::Token(&logprobs)).is_break() {
                 return Ok(Some(FinishReason::Cancelled));
             }
@@ -219,6 +274,7 @@ impl Job {
             reasoning: self.answer.reasoning,
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
+            prompt_logprobs: self.scores.map(PromptScores::into_scores).unwrap_or_default(),
             embedding: self.embedding,
             finish_reason,
             fits: self.request.constraint.as_mut().map(Constraint::fits),

@@ -20,6 +20,7 @@ mod reasoning;
 mod request;
 mod schedule;
 mod score;
+mod scores;
 mod stop;
 
 pub use embedding::Pooling;

@@ -20,6 +20,9 @@ pub struct Request {
     pub stop: Vec<String>,
     /// How many of the likeliest tokens to report beside each; `None` reports no log-probabilities.
     pub n_logprobs: Option<usize>,
+    /// The same for the tokens of the prompt. What the cache has of a prompt is of no use then: the logits after each of
+    /// its tokens are needed.
+    pub n_prompt_logprobs: Option<usize>,
     /// Goes on where the model would end, as measurements need it.
     pub ignore_end: bool,
     /// Whether thinking is told from the answer.
@@ -40,7 +43,11 @@ pub enum Event<'a> {
         /// Tokens in all.
         n_total: usize,
     },
-    /// A token has been chosen; only if log-probabilities were asked for. Text that it completes follows.
+    /// The prompt is done; only if the log-probabilities of its tokens were asked for. They are those of its second token
+    /// and of all after it: nothing comes before the first.
+    PromptLogprobs(&'a [TokenLogprobs]),
+    /// A token has been chosen; only if log-probabilities were asked for. Text that it completes follows. After
+    /// a prompt that was scored it may be the token that ends the answer.
     Token(&'a TokenLogprobs),
     /// Text has come, whole characters only.
     Text(Part, &'a str),
@@ -68,10 +75,10 @@ impl FinishReason {
     }
 }
 
-/// A generated token with its log-probability and those of the likeliest in its place.
+/// A token with its log-probability and those of the likeliest in its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenLogprobs {
-    /// The token that was chosen.
+    /// The token that was chosen, or that the prompt has.
     pub chosen: Logprob,
     /// The likeliest, likeliest first.
     pub top: Vec<Logprob>,
@@ -88,6 +95,8 @@ pub struct Completion {
     pub tokens: Vec<TokenId>,
     /// For each of `tokens`; empty if not asked for.
     pub logprobs: Vec<TokenLogprobs>,
+    /// For each token of the prompt but the first; empty if not asked for.
+    pub prompt_logprobs: Vec<TokenLogprobs>,
     /// The vector of the prompt, (d_model), of length 1; empty if not asked for.
     pub embedding: Vec<f32>,
     /// Why it ended.

@@ -1,6 +1,9 @@
 //! Which tokens of which requests go through the model next.
 
-use super::{Completion, Engine, EngineError, Event, FinishReason, JobId, Request, job::Job, prefixes::common};
+use super::{
+    Completion, Engine, EngineError, Event, FinishReason, JobId, Request, job::Job, prefixes::common,
+    scores::MOST_SCORED,
+};
 use crate::{
     backend::BLOCK_LEN,
     model::{ModelError, SequenceId},
@@ -104,6 +107,12 @@ impl Engine {
 
     /// Lets the job begin with what the cache has of it; `false` if it is better to wait.
     fn place(&mut self, job: &mut Job) -> bool {
+        if let Some(other) = self.running.iter().find(|other| job.is_scored_by(other)) {
+            if other.is_scoring() {
+                return false;
+            }
+            job.take_scores(other);
+        }
         let (best, n_soon) = self.beginning(job);
         let n_blocks = best.map_or(0, |(_, len)| len / BLOCK_LEN);
         // Another job computes more of the same beginning right now.
@@ -131,7 +140,7 @@ impl Engine {
     /// The sequence that has the longest beginning of the job's tokens, and how long that is; and how long it will be
     /// when the running jobs are computed.
     fn beginning(&self, job: &Job) -> (Option<(SequenceId, usize)>, usize) {
-        if job.is_embedding() {
+        if job.is_embedding() || job.is_scoring() {
             return (None, 0);
         }
         // The last token is computed in any case: its logits are wanted.
@@ -164,7 +173,7 @@ impl Engine {
     /// Fills the batch: the next token of every answer, and as much of the prompts as the pace allows, oldest first.
     fn plan(&mut self, sink: &mut StepSink<'_>) {
         let n_answers = self.running.iter().filter(|job| job.is_answering()).count();
-        let mut n_left = self.pace.n_prompt_tokens(n_answers);
+        let (mut n_left, mut n_left_to_score) = (self.pace.n_prompt_tokens(n_answers), MOST_SCORED);
         self.batch.rows.clear();
         for job in &mut self.running {
             let (id, is_answering) = (job.id, job.is_answering());
@@ -174,8 +183,10 @@ impl Engine {
             job.n_planned = match is_answering {
                 _ if job.end.is_some() => 0,
                 true => 1,
+                false if job.is_scoring() => job.n_pending().min(n_left).min(n_left_to_score),
                 false => job.n_pending().min(n_left),
             };
+            n_left_to_score -= job.n_to_score();
             n_left -= if is_answering { 0 } else { job.n_planned };
             self.batch.rows.extend(job.rows());
         }
@@ -205,6 +216,11 @@ impl Engine {
     fn advance(&mut self, sink: &mut StepSink<'_>) {
         let mut logits = self.logits.chunks_exact(self.model.n_vocab());
         for job in self.running.iter_mut().filter(|job| job.n_planned > 0) {
+            let n_to_score = job.n_to_score();
+            logits.by_ref().take(n_to_score).for_each(|logits| job.score(logits));
+            if n_to_score > 0 && !job.is_scoring() {
+                self.waiting.iter_mut().for_each(|other| other.take_scores(job));
+            }
             job.n_cached += job.n_planned;
             if job.n_pending() > 0 {
                 continue;

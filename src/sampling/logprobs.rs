@@ -23,12 +23,25 @@ pub fn logprob_of(logits: &[f32], token: TokenId) -> f32 {
     (f64::from(logits[token as usize]) - log_sum_exp(logits)) as f32
 }
 
+/// [`logprob_of`] and [`top_logprobs`] at once, which costs half of both.
+pub fn logprobs_of(logits: &[f32], token: TokenId, n: usize) -> (Logprob, Vec<Logprob>) {
+    let norm = log_sum_exp(logits);
+    let logprob = (f64::from(logits[token as usize]) - norm) as f32;
+    (Logprob { token, logprob }, top(logits, n, norm))
+}
+
 /// The `n` likeliest tokens under `logits` (n_vocab), likeliest first.
 pub fn top_logprobs(logits: &[f32], n: usize) -> Vec<Logprob> {
-    let norm = log_sum_exp(logits);
+    top(logits, n, log_sum_exp(logits))
+}
+
+fn top(logits: &[f32], n: usize, norm: f64) -> Vec<Logprob> {
+    if n == 0 {
+        return Vec::new();
+    }
     let mut all: Vec<Logprob> = (0..).zip(logits).map(|(token, &logprob)| Logprob { token, logprob }).collect();
     let likelier = |a: &Logprob, b: &Logprob| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token));
-    if n > 0 && n < all.len() {
+    if n < all.len() {
         all.select_nth_unstable_by(n - 1, likelier);
     }
     all.truncate(n);
@@ -49,6 +62,8 @@ mod tests {
         assert!((sum - 1.0).abs() < 1e-4, "{sum}");
         assert!(all.windows(2).all(|pair| pair[0].logprob >= pair[1].logprob));
         assert_eq!(all[3].logprob, logprob_of(&logits, all[3].token));
+        assert_eq!(logprobs_of(&logits, all[3].token, 7), (all[3], all[..7].to_vec()));
+        assert_eq!(logprobs_of(&logits, 5, 0), (Logprob { token: 5, logprob: logprob_of(&logits, 5) }, Vec::new()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod filters;
 mod logprobs;
 mod penalties;
 
-pub use logprobs::{Logprob, logprob_of, top_logprobs};
+pub use logprobs::{Logprob, logprob_of, logprobs_of, top_logprobs};
 
 use crate::TokenId;
 use rand::{RngExt, SeedableRng};

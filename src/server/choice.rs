@@ -2,24 +2,24 @@
 
 use super::{
     error::ApiError,
+    placed::{Echo, PlacedTokens},
     tools::CallParser,
     wire::{Answer, Finish, Ids, Kind, Piece, Usage},
     worker::{Update, Updates},
 };
-use crate::engine::{Completion, EngineError, FinishReason, Part, TokenLogprobs};
+use crate::engine::{Completion, EngineError, FinishReason, Part};
 
 /// One of the answers that a request asks for.
 pub(super) struct Choice {
     /// Whether it is the first of its prompt.
     pub(super) is_first_of_prompt: bool,
     parser: Option<CallParser>,
-    /// Those that no piece has taken along yet; `None` if they were not asked for.
-    logprobs: Option<Vec<TokenLogprobs>>,
+    /// With their log-probabilities; `None` if they were not asked for.
+    tokens: Option<PlacedTokens>,
     /// The prompt, if the answer begins with it.
     echoed: String,
     /// The field of the request that says what the answer must fit.
     grammar_field: Option<&'static str>,
-    n_before: usize,
     has_calls: bool,
 }
 
@@ -27,11 +27,11 @@ impl Choice {
     pub(super) fn new(
         is_first_of_prompt: bool,
         parser: Option<CallParser>,
-        wants_logprobs: bool,
-        (echoed, grammar_field): (String, Option<&'static str>),
+        tokens: Option<PlacedTokens>,
+        (echo, grammar_field): (Option<&Echo>, Option<&'static str>),
     ) -> Choice {
-        let logprobs = wants_logprobs.then(Vec::new);
-        Choice { is_first_of_prompt, parser, logprobs, echoed, grammar_field, n_before: 0, has_calls: false }
+        let echoed = echo.map(|echo| echo.text.clone()).unwrap_or_default();
+        Choice { is_first_of_prompt, parser, tokens, echoed, grammar_field, has_calls: false }
     }
 
     /// What is wrong with a request of which the engine says `error`.
@@ -45,8 +45,16 @@ impl Choice {
     /// What there is to tell of a token or text; `None` if that is to wait.
     pub(super) fn hear(&mut self, update: Update) -> Result<Option<Piece>, EngineError> {
         let piece = match update {
+            Update::Prompt(logprobs) => {
+                if let Some(tokens) = &mut self.tokens {
+                    tokens.push_prompt(logprobs);
+                }
+                Piece::default()
+            }
             Update::Token(token) => {
-                self.logprobs.get_or_insert_default().push(token);
+                if let Some(tokens) = &mut self.tokens {
+                    tokens.push(token);
+                }
                 return Ok(None);
             }
             Update::Text(Part::Reasoning, reasoning) => Piece { reasoning, ..Piece::default() },
@@ -79,9 +87,7 @@ impl Choice {
     /// Adds what goes along with every piece.
     fn complete(&mut self, mut piece: Piece) -> Piece {
         piece.text.insert_str(0, &std::mem::take(&mut self.echoed));
-        piece.logprobs = self.logprobs.as_mut().map(std::mem::take);
-        piece.n_before = self.n_before;
-        self.n_before += piece.text.len();
+        piece.tokens = self.tokens.as_mut().map(PlacedTokens::take);
         self.has_calls |= !piece.calls.is_empty();
         piece
     }

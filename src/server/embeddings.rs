@@ -55,7 +55,7 @@ async fn embed(
         match update {
             Update::Done(completion) => return Ok(completion.embedding),
             Update::Failed(error) => return Err(ApiError::of_engine(error, "input")),
-            Update::Token(_) | Update::Text(..) => {}
+            Update::Prompt(_) | Update::Token(_) | Update::Text(..) => {}
         }
     }
     Err(ApiError::internal("the engine has ended"))

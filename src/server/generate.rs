@@ -5,6 +5,7 @@ use super::{
     app::{App, Model, now},
     choice::{Choice, whole},
     error::ApiError,
+    placed::{Echo, PlacedTokens},
     record::Record,
     stream::stream,
     tools::{CallParser, Tools},
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Grammar, Prompt, Request},
-    text::{Content, Conversation, Message},
+    text::{Content, Controls, Conversation, Message},
 };
 use axum::{
     Extension, Json,
@@ -91,17 +92,21 @@ fn prepare(model: &Model, kind: Kind, id: &str, body: &Body) -> Result<Vec<(Requ
     };
     prompts.iter().try_for_each(|prompt| model.check_prompt(&prompt.tokens, kind.prompt_field()))?;
     let (template, grammar_field) = template(model, kind, body, tools.as_ref())?;
+    let echoes = body.echo.unwrap_or(false);
+    let controls = body.prompt.as_ref().map_or(Controls::Show, PromptField::controls);
     let mut prepared = Vec::new();
     for prompt in prompts {
+        let echo = echoes.then(|| Echo::new(&prompt, model.prompter.tokenizer(), controls));
         for i in 0..n {
             let mut request = Request { prompt: prompt.tokens.clone(), ..template.clone() };
             // The choices of one prompt differ.
             request.sampling.seed = request.sampling.seed.wrapping_add(i as u64);
             let index = prepared.len();
             let parser = tools.as_ref().map(|_| CallParser::new(model.call_format, &format!("{id}_{index}")));
-            let echoed = if body.echo.unwrap_or(false) { prompt.text.clone() } else { String::new() };
-            prepared
-                .push((request, Choice::new(i == 0, parser, template.n_logprobs.is_some(), (echoed, grammar_field))));
+            let tokens = template
+                .n_logprobs
+                .map(|_| PlacedTokens::after(&prompt.tokens, echo.as_ref(), model.prompter.shared_tokenizer()));
+            prepared.push((request, Choice::new(i == 0, parser, tokens, (echo.as_ref(), grammar_field))));
         }
     }
     Ok(prepared)
@@ -128,12 +133,14 @@ fn template(
     };
     let grammar_field = grammar.as_ref().map(|(field, _)| *field);
     let constraint = |(param, grammar)| model.constraint(&grammar).map_err(|error| ApiError::of_grammar(&error, param));
+    let n_logprobs = n_logprobs(kind, body)?;
     let request = Request {
         prompt: Vec::new(),
         max_tokens: body.max_completion_tokens.or(body.max_tokens).or(default),
         sampling: body.sampling(&model.sampling)?,
         stop,
-        n_logprobs: n_logprobs(kind, body)?,
+        n_logprobs,
+        n_prompt_logprobs: n_logprobs.filter(|_| kind == Kind::Text && body.echo.unwrap_or(false)),
         ignore_end: body.ignore_eos.unwrap_or(false),
         split_reasoning: kind == Kind::Chat,
         constraint: grammar.map(constraint).transpose()?,

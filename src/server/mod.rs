@@ -20,6 +20,7 @@ mod listen;
 mod metrics;
 mod models;
 mod openapi;
+mod placed;
 mod record;
 mod routes;
 mod spans;

@@ -21,6 +21,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// answer.
 #[derive(Debug)]
 pub(super) enum Update {
+    /// The log-probabilities of the prompt's tokens but the first, where they were asked for.
+    Prompt(Vec<TokenLogprobs>),
     /// A token with its log-probabilities, where they were asked for.
     Token(TokenLogprobs),
     /// Text that is complete.
@@ -180,6 +182,7 @@ impl Listener {
     fn hear(&mut self, event: Event<'_>) -> ControlFlow<()> {
         let update = match event {
             Event::Prompt { .. } => return self.flow(),
+            Event::PromptLogprobs(logprobs) => Update::Prompt(logprobs.to_vec()),
             Event::Token(logprobs) => Update::Token(logprobs.clone()),
             Event::Text(part, text) => {
                 self.meter.text();

@@ -169,3 +169,163 @@ fn a_request_that_is_cancelled_leaves_no_cell_behind() {
     engine.score(&[1]).unwrap();
     assert_eq!(engine.model().n_free(), n_free);
 }
+
+/// The same request with the log-probabilities of its prompt.
+fn scored(request: Request) -> Request {
+    Request { n_prompt_logprobs: Some(1), ..request }
+}
+
+fn bits_of_prompt(completion: &Completion) -> Vec<u32> {
+    completion.prompt_logprobs.iter().map(|each| each.chosen.logprob.to_bits()).collect()
+}
+
+/// The same by the way that `perplexity` takes.
+fn bits_of_score(prompt: &[u32]) -> Vec<u32> {
+    let scores = engine(512, 1).score(prompt).unwrap();
+    scores.into_iter().flatten().map(f32::to_bits).collect()
+}
+
+#[test]
+fn a_prompt_is_scored_alike_alone_and_among_others_from_a_cold_cache_and_a_warm_one() {
+    let mut engine = engine(4096, 4);
+    let sizes = [(1, "a"), (200, "b"), (33, "a"), (200, "b"), (512, "c"), (64, "b"), (2, "d"), (32, "c")];
+    let requests: Vec<_> = (0..).zip(sizes).map(|(seed, (n, kind))| request(&engine, kind, n, seed)).collect();
+    for _ in 0..2 {
+        let mut ids = Vec::new();
+        let mut answers = BTreeMap::new();
+        for (i, request) in requests.iter().enumerate() {
+            // Every third only shares the batch.
+            let request = if i % 3 == 2 { request.clone() } else { scored(request.clone()) };
+            ids.push(engine.submit(request).unwrap());
+            for (id, outcome) in engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap() {
+                answers.insert(id, outcome.unwrap());
+            }
+        }
+        answers.extend(run(&mut engine));
+        for (i, (id, request)) in ids.iter().zip(&requests).enumerate() {
+            let answer = &answers[id];
+            assert_eq!(essence(answer), essence(&alone(request)), "{} tokens", request.prompt.len());
+            if i % 3 == 2 {
+                assert!(answer.prompt_logprobs.is_empty());
+            } else {
+                assert_eq!((bits_of_prompt(answer), answer.n_reused), (bits_of_score(&request.prompt), 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_scored_prompt_goes_in_small_chunks_and_is_told_once() {
+    let mut engine = engine(1024, 2);
+    let request = Request { max_tokens: Some(0), ..scored(request(&engine, "chunks", 300, 1)) };
+    let (mut n_before, mut n_told) = (0, 0);
+    let answer = engine.generate(&request, &mut |event| {
+        match event {
+            Event::Prompt { n_done, .. } => {
+                assert!(n_done <= n_before + 32 && n_told == 0, "{n_done} after {n_before}");
+                n_before = n_done;
+            }
+            Event::PromptLogprobs(scores) => n_told += scores.len(),
+            event => panic!("{event:?}"),
+        }
+        ControlFlow::Continue(())
+    });
+    let answer = answer.unwrap();
+    assert_eq!((n_told, answer.tokens.len(), answer.finish_reason), (299, 0, FinishReason::Length));
+    assert_eq!(bits_of_prompt(&answer), bits_of_score(&request.prompt));
+    // What was computed for it serves others.
+    let plain = Request { n_prompt_logprobs: None, ..request };
+    let later = engine.generate(&plain, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((later.n_reused, later.prompt_logprobs.len()), (299, 0));
+}
+
+#[test]
+fn requests_that_ask_the_same_of_a_prompt_have_it_scored_once() {
+    let mut engine = engine(4096, 4);
+    for n_most in [0, 40] {
+        let prompt = request(&engine, &format!("once {n_most}"), 150, 1);
+        let ids = [1, 2, 3, 4, 5].map(|seed| {
+            let sampling = SamplingParams { seed, ..prompt.sampling.clone() };
+            let request = Request { max_tokens: Some(n_most), sampling, ..scored(prompt.clone()) };
+            engine.submit(request).unwrap()
+        });
+        let answers = run(&mut engine);
+        for (i, id) in ids.iter().enumerate() {
+            assert_eq!(bits_of_prompt(&answers[id]), bits_of_score(&prompt.prompt));
+            // Whole blocks of it, or all that is needed where its sequence goes on.
+            let reused = if i == 0 { 0..=0 } else { 128..=149 };
+            assert!(reused.contains(&answers[id].n_reused), "{}", answers[id].n_reused);
+        }
+    }
+}
+
+#[test]
+fn scored_prompts_survive_a_cache_that_is_too_small_and_their_cancelling() {
+    let mut engine = engine(512, 6);
+    let requests: Vec<_> = (0..6).map(|seed| scored(request(&engine, &seed.to_string(), 150, seed))).collect();
+    let ids: Vec<_> = requests.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
+    let mut n_told = BTreeMap::<JobId, usize>::new();
+    let mut answers = BTreeMap::new();
+    while answers.len() < ids.len() {
+        let finished = engine.step(&mut |id, event| {
+            *n_told.entry(id).or_default() += usize::from(matches!(event, Event::PromptLogprobs(_)));
+            ControlFlow::Continue(())
+        });
+        answers.extend(finished.unwrap().into_iter().map(|(id, outcome)| (id, outcome.unwrap())));
+    }
+    for (id, request) in ids.iter().zip(&requests) {
+        assert_eq!((essence(&answers[id]), n_told[id]), (essence(&alone(request)), 1));
+        assert_eq!(bits_of_prompt(&answers[id]), bits_of_score(&request.prompt));
+    }
+
+    engine.forget();
+    let n_free = engine.model().n_free();
+    // The one that scores goes; who waits for what it scores does it then.
+    let [first, second] = [1, 2].map(|_| engine.submit(requests[0].clone()).unwrap());
+    engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    engine.cancel(first);
+    let answers = run(&mut engine);
+    assert_eq!((answers[&first].finish_reason, answers[&second].n_reused), (FinishReason::Cancelled, 0));
+    assert_eq!(bits_of_prompt(&answers[&second]), bits_of_score(&requests[0].prompt));
+    // And so does one that hears of the scores and wants no more.
+    let mut leave = |event: Event<'_>| match event {
+        Event::PromptLogprobs(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let left = engine.generate(&requests[1], &mut leave).unwrap();
+    assert_eq!((left.finish_reason, left.tokens.len()), (FinishReason::Cancelled, 0));
+    engine.forget();
+    assert_eq!(engine.model().n_free(), n_free);
+}
+
+#[test]
+fn a_prompt_whose_scoring_is_broken_off_is_scored_anew() {
+    // Room for the prompts and a block of the first answer; the second answer takes a block that the last prompt needs.
+    let mut engine = engine(128 + 32 + 2 * 448, 3);
+    let first = Request { max_tokens: Some(300), ..request(&engine, "first", 120, 1) };
+    engine.submit(first).unwrap();
+    engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    let requests: Vec<_> = (2..4)
+        .map(|seed| Request { max_tokens: None, ..scored(request(&engine, &seed.to_string(), 448, seed)) })
+        .collect();
+    let ids: Vec<_> = requests.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
+    let (mut n_before, mut n_broken_off) = (0, 0);
+    let mut answers = BTreeMap::new();
+    while ids.iter().any(|id| !answers.contains_key(id)) {
+        let finished = engine.step(&mut |id, event| {
+            if let Event::Prompt { n_done, .. } = event
+                && id == ids[1]
+            {
+                n_broken_off += usize::from(n_done < n_before);
+                n_before = n_done;
+            }
+            ControlFlow::Continue(())
+        });
+        answers.extend(finished.unwrap().into_iter().map(|(id, outcome)| (id, outcome.unwrap())));
+    }
+    assert!(n_broken_off > 0, "there was room for all");
+    for (id, request) in ids.iter().zip(&requests) {
+        assert_eq!(essence(&answers[id]), essence(&alone(request)));
+        assert_eq!(bits_of_prompt(&answers[id]), bits_of_score(&request.prompt));
+    }
+}

@@ -74,6 +74,10 @@ try {
   const plain = await client.completions.create({ model: "demo", prompt: "exit code", max_tokens: 4, n: 2, echo: true });
   assert(plain.choices.length === 2 && plain.choices[0].text.startsWith("exit code"));
 
+  const scored = await client.completions.create({ model: "demo", prompt: "exit code", max_tokens: 0, echo: true, logprobs: 1 });
+  const { text: echoed, logprobs } = scored.choices[0];
+  assert(echoed === "exit code" && logprobs.token_logprobs[0] === null && logprobs.token_logprobs.slice(1).every((x) => x < 0));
+
   const input = ["exit code 5", "how do I serve a model?"];
   // The client asks for base64 unless told otherwise.
   const vectors = await client.embeddings.create({ model: "demo", input });

@@ -3,7 +3,7 @@ errors.
 
 usage: python openai_client.py TAPER_BINARY      needs: pip install openai pydantic
 """
-import asyncio, math, subprocess, sys
+import asyncio, json, math, pathlib, subprocess, sys, tempfile
 
 import openai
 from pydantic import BaseModel
@@ -53,6 +53,21 @@ try:
 
     plain = client.completions.create(model="demo", prompt="exit code", max_tokens=4, n=2, echo=True, logprobs=1)
     assert len(plain.choices) == 2 and plain.choices[0].text.startswith("exit code")
+
+    # As evaluation harnesses ask for the likelihood of a text, here beside what another command says of it.
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "text.txt")
+        path.write_text("how do I serve a model?")
+        command = [sys.argv[1], "perplexity", "-m", "demo", "--json", "-f", path]
+        report = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    for prompt in ["how do I serve a model?", report["tokens"], [report["tokens"]]]:
+        scored = client.completions.create(model="demo", prompt=prompt, max_tokens=0, echo=True, logprobs=1)
+        own, usage = scored.choices[0].logprobs, scored.usage
+        assert scored.choices[0].finish_reason == "length" and usage.completion_tokens == 0
+        assert scored.choices[0].text == "how do I serve a model?" and usage.prompt_tokens == len(report["tokens"])
+        assert own.token_logprobs == report["logprobs"] and own.token_logprobs[0] is own.top_logprobs[0] is None
+        for token, logprob, likely in list(zip(own.tokens, own.token_logprobs, own.top_logprobs, strict=True))[1:]:
+            assert likely[token] == logprob <= max(likely.values())
 
     texts = ["exit code 5", "how do I serve a model?"]
     # The client asks for base64 unless told otherwise.

@@ -244,6 +244,7 @@ impl<'a> Session<'a> {
             sampling: self.args.sampling.params(self.files.sampling()?),
             stop: self.args.stop.clone(),
             n_logprobs: self.args.logprobs,
+            n_prompt_logprobs: None,
             ignore_end: self.args.ignore_eos,
             split_reasoning: !self.args.raw,
             constraint: self.args.grammar.constraint(self.prompter.tokenizer())?,

@@ -21,7 +21,7 @@ pub(super) fn generate(
         match event {
             Event::Prompt { n_done, n_total } if n_done == n_total => progress.finish_and_clear(),
             Event::Prompt { n_done, .. } => progress.set_position(n_done as u64),
-            Event::Token(_) => {}
+            Event::PromptLogprobs(_) | Event::Token(_) => {}
             Event::Text(Part::Reasoning, text) => {
                 thinking = true;
                 output.thinking(text);

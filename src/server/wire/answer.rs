@@ -156,13 +156,14 @@ pub(in crate::server) struct TextChoice {
     pub(super) finish_reason: Option<Finish>,
 }
 
-/// The log-probabilities of the tokens of a completion.
+/// The log-probabilities of the tokens of a completion, those of the prompt first if it is echoed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(in crate::server) struct TextLogprobs {
     pub(super) tokens: Vec<String>,
-    pub(super) token_logprobs: Vec<f32>,
-    /// Of the likeliest tokens in the place of each.
-    pub(super) top_logprobs: Vec<Map<String, Value>>,
-    /// Bytes of text before each.
+    /// Null for the first token of a prompt.
+    pub(super) token_logprobs: Vec<Option<f32>>,
+    /// Of the likeliest tokens in the place of each, and of itself.
+    pub(super) top_logprobs: Vec<Option<Map<String, Value>>>,
+    /// Characters of text before each.
     pub(super) text_offset: Vec<usize>,
 }

@@ -3,7 +3,7 @@
 use crate::{
     TokenId,
     server::{MOST_CHOICES, MOST_LOGPROBS, error::ApiError},
-    text::Message,
+    text::{Controls, Message},
 };
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -29,7 +29,7 @@ pub(in crate::server) struct Body {
     pub(in crate::server) stream_options: Option<StreamOptions>,
     /// Texts before which an answer ends.
     pub(in crate::server) stop: Option<OneOrMany<String>>,
-    /// Whether the answer begins with the prompt.
+    /// Whether the answer begins with the prompt, whose tokens have log-probabilities then if those are asked for.
     pub(in crate::server) echo: Option<bool>,
     /// The same seed gives the same answer; 0 without one.
     pub(in crate::server) seed: Option<i64>,
@@ -120,6 +120,16 @@ pub(in crate::server) enum PromptField {
     Texts(Vec<String>),
     Tokens(Vec<TokenId>),
     TokenLists(Vec<Vec<TokenId>>),
+}
+
+impl PromptField {
+    /// Whether control tokens are in the text of the prompt: in a text nothing is one, but what goes before it.
+    pub(in crate::server) fn controls(&self) -> Controls {
+        match self {
+            PromptField::Text(_) | PromptField::Texts(_) => Controls::Skip,
+            PromptField::Tokens(_) | PromptField::TokenLists(_) => Controls::Show,
+        }
+    }
 }
 
 /// `logprobs`: whether, in chats; how many beside each, in completions.

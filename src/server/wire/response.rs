@@ -7,10 +7,10 @@ use super::answer::{
 use crate::{
     engine::{Completion, TokenLogprobs},
     sampling::Logprob,
-    server::tools::Call,
+    server::{placed::PlacedToken, tools::Call},
     text::Tokenizer,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Which of the two kinds of completions.
@@ -47,10 +47,8 @@ pub(in crate::server) struct Piece {
     pub(in crate::server) text: String,
     pub(in crate::server) reasoning: String,
     pub(in crate::server) calls: Vec<Call>,
-    /// `None` if they were not asked for.
-    pub(in crate::server) logprobs: Option<Vec<TokenLogprobs>>,
-    /// Bytes of text that came before, to which completions count their offsets.
-    pub(in crate::server) n_before: usize,
+    /// With their log-probabilities; `None` if those were not asked for.
+    pub(in crate::server) tokens: Option<Vec<PlacedToken>>,
     pub(in crate::server) finish_reason: Option<Finish>,
 }
 
@@ -127,14 +125,14 @@ impl Piece {
         self.text.push_str(&next.text);
         self.reasoning.push_str(&next.reasoning);
         self.calls.extend(next.calls);
-        if let Some(logprobs) = next.logprobs {
-            self.logprobs.get_or_insert_default().extend(logprobs);
+        if let Some(tokens) = next.tokens {
+            self.tokens.get_or_insert_default().extend(tokens);
         }
         self.finish_reason = next.finish_reason.or(self.finish_reason);
     }
 
     fn message(self, index: usize, tokenizer: &Tokenizer) -> ChatChoice {
-        let logprobs = self.logprobs.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
+        let logprobs = self.tokens.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
         let message = Reply {
             role: "assistant",
             content: (!self.text.is_empty() || self.calls.is_empty()).then_some(self.text),
@@ -146,7 +144,7 @@ impl Piece {
     }
 
     fn delta(self, index: usize, is_first: bool, tokenizer: &Tokenizer) -> ChunkChoice {
-        let logprobs = self.logprobs.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
+        let logprobs = self.tokens.as_ref().map(|tokens| chat_logprobs(tokens, tokenizer));
         let opens = is_first && self.reasoning.is_empty() && self.calls.is_empty();
         let delta = Delta {
             role: is_first.then_some("assistant"),
@@ -158,7 +156,7 @@ impl Piece {
     }
 
     fn text(self, index: usize, tokenizer: &Tokenizer) -> TextChoice {
-        let logprobs = self.logprobs.as_ref().map(|tokens| text_logprobs(tokens, tokenizer, self.n_before));
+        let logprobs = self.tokens.as_ref().map(|tokens| text_logprobs(tokens, tokenizer));
         TextChoice { index, text: self.text, logprobs, finish_reason: self.finish_reason }
     }
 }
@@ -171,36 +169,40 @@ impl From<Call> for ToolCall {
 }
 
 /// The log-probabilities of tokens as chats report them.
-fn chat_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer) -> ChatLogprobs {
+fn chat_logprobs(tokens: &[PlacedToken], tokenizer: &Tokenizer) -> ChatLogprobs {
     let entry = |logprob: &Logprob| {
         let bytes = tokenizer.token_bytes(logprob.token).into_owned();
         LikelyToken { token: String::from_utf8_lossy(&bytes).into(), logprob: finite(logprob.logprob), bytes }
     };
     let content = tokens
         .iter()
+        .filter_map(|token| token.logprobs.as_ref())
         .map(|token| TokenEntry { chosen: entry(&token.chosen), top_logprobs: token.top.iter().map(entry).collect() });
     ChatLogprobs { content: content.collect(), refusal: None }
 }
 
-/// The same as completions report them; `n_before` bytes of text came before.
-fn text_logprobs(tokens: &[TokenLogprobs], tokenizer: &Tokenizer, n_before: usize) -> TextLogprobs {
-    let text = |logprob: &Logprob| tokenizer.token_text(logprob.token);
-    let mut offset = n_before;
-    let offsets = tokens.iter().map(|token| {
-        let at = offset;
-        offset += tokenizer.token_bytes(token.chosen.token).len();
-        at
-    });
-    let top = tokens.iter().map(|token| {
-        let likely = token.top.iter().map(|logprob| (text(logprob), Value::from(finite(logprob.logprob))));
-        likely.collect()
-    });
+/// The same as completions report them.
+fn text_logprobs(tokens: &[PlacedToken], tokenizer: &Tokenizer) -> TextLogprobs {
+    let likely = |logprobs: &TokenLogprobs| {
+        let mut likely = Map::new();
+        // The token itself comes along where it is none of the likeliest. Of those that read alike the likeliest counts.
+        for Logprob { token, logprob } in logprobs.top.iter().chain([&logprobs.chosen]) {
+            likely.entry(tokenizer.token_text(*token)).or_insert_with(|| number(*logprob));
+        }
+        likely
+    };
+    let logprobs = || tokens.iter().map(|token| token.logprobs.as_ref());
     TextLogprobs {
-        text_offset: offsets.collect(),
-        tokens: tokens.iter().map(|token| text(&token.chosen)).collect(),
-        token_logprobs: tokens.iter().map(|token| finite(token.chosen.logprob)).collect(),
-        top_logprobs: top.collect(),
+        tokens: tokens.iter().map(|token| tokenizer.token_text(token.token)).collect(),
+        token_logprobs: logprobs().map(|logprobs| Some(finite(logprobs?.chosen.logprob))).collect(),
+        top_logprobs: logprobs().map(|logprobs| logprobs.map(likely)).collect(),
+        text_offset: tokens.iter().map(|token| token.offset).collect(),
     }
+}
+
+/// With the digits that it has as an `f32` elsewhere: clients compare the two.
+fn number(logprob: f32) -> Value {
+    finite(logprob).to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 /// JSON has no infinity; OpenAI writes this for what cannot be.

@@ -105,6 +105,7 @@ fn clients_that_hang_up_at_any_moment_leave_nothing_behind() {
                 "prompt": "how do I serve a model? ".repeat(random.random_range(1..40)),
                 "n": random.random_range(1..4), "max_tokens": random.random_range(1..300), "ignore_eos": true,
                 "stream": random.random_bool(0.7), "logprobs": random.random_range(0..3),
+                "echo": random.random_bool(0.3),
             });
             let request = post("/v1/completions", &body);
             let mut stream = TcpStream::connect(victim.server.address()).unwrap();

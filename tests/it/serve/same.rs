@@ -16,6 +16,10 @@ fn requests() -> Vec<(&'static str, Value)> {
             "/v1/completions",
             json!({ "prompt": text, "max_tokens": 30, "seed": 3, "temperature": 1.5, "logprobs": 3, "n": 2 }),
         ),
+        (
+            "/v1/completions",
+            json!({ "prompt": text, "max_tokens": 20, "seed": 6, "logprobs": 2, "n": 2, "echo": true }),
+        ),
         chat(
             json!({ "max_tokens": 30, "seed": 4, "temperature": 1, "logprobs": true, "top_logprobs": 2, "ignore_eos": true }),
         ),
