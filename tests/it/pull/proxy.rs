@@ -32,12 +32,12 @@ pub(super) fn proxy() -> (String, Arc<AtomicUsize>) {
 }
 
 fn tunnel(mut client: TcpStream, n_asked: &AtomicUsize) -> io::Result<()> {
-    let mut lines =
-        BufReader::new(client.try_clone()?).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    let target =
-        lines.next().and_then(|line| Some(line.strip_prefix("CONNECT ")?.split_once(' ')?.0.to_owned())).unwrap();
+    let lines = BufReader::new(client.try_clone()?).lines().map_while(Result::ok);
+    // To the empty line, or what is left of the head would go through the tunnel.
+    let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let target = lines[0].strip_prefix("CONNECT ").unwrap().split_once(' ').unwrap().0;
     // `me:p@ss` in base64.
-    if !lines.any(|line| line.eq_ignore_ascii_case("proxy-authorization: Basic bWU6cEBzcw==")) {
+    if !lines.iter().any(|line| line.eq_ignore_ascii_case("proxy-authorization: Basic bWU6cEBzcw==")) {
         return client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
     }
     n_asked.fetch_add(1, Ordering::Relaxed);
