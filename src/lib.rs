@@ -20,7 +20,7 @@
 //! - [`server`]: OpenAI's API over HTTP, in front of an engine.
 //! - [`engine`]: a model with its tokenizer answers requests: `files.rs` opens a model, `prompt.rs` makes prompts,
 //!   `schedule.rs` works on several requests at once, `generate.rs` on one to its end, `score.rs` measures texts,
-//!   `scores.rs` the prompts of requests, `embedding.rs` makes vectors of texts.
+//!   `prompt_scores.rs` the prompts of requests, `embedding.rs` makes vectors of texts.
 //! - [`mod@bench`]: measures a model and the machine, and compares the results with earlier ones.
 //! - [`model`]: configurations, weights, the page table of the cache, and the forward pass, written once over
 //!   [`backend::Backend`]. `architecture.rs` is the one table of what model files do not say.

@@ -2,7 +2,7 @@
 
 use super::{
     Completion, Constraint, EngineError, Event, FinishReason, Request, Timings, TokenLogprobs, answer::Answer,
-    embedding::Pooled, generate::Sink, scores::PromptScores,
+    embedding::Pooled, generate::Sink, prompt_scores::PromptScores,
 };
 use crate::{
     TokenId,
@@ -205,6 +205,12 @@ impl Job {
         }
     }
 
+    /// Those of `token` under `logits`, if they were asked for.
+    fn logprobs(&self, logits: &[f32], token: TokenId) -> Option<TokenLogprobs> {
+        let (chosen, top) = logprobs_of(logits, token, self.request.n_logprobs?);
+        Some(TokenLogprobs { chosen, top })
+    }
+
     fn choose(
         &mut self,
         logits: &[f32],
@@ -224,11 +230,10 @@ impl Job {
         let token = self.sampler.sample(candidates, &self.tokens).ok_or(EngineError::NotANumber)?;
         if tokenizer.is_end(token) && (!self.request.ignore_end || self.request.constraint.is_some()) {
             // Who has a prompt scored with one token to follow takes the last as that, whatever it is.
-            if let Some(n) = self.request.n_logprobs.filter(|_| self.request.n_prompt_logprobs.is_some()) {
-                let (chosen, top) = logprobs_of(logits, token, n);
-                if sink(Event::Token(&TokenLogprobs { chosen, top })).is_break() {
-                    return Ok(Some(FinishReason::Cancelled));
-                }
+            if let Some(logprobs) = self.logprobs(logits, token).filter(|_| self.scores.is_some())
+                && sink(Event::Token(&logprobs)).is_break()
+            {
+                return Ok(Some(FinishReason::Cancelled));
             }
             return Ok(Some(FinishReason::Stop));
         }
@@ -236,9 +241,7 @@ impl Job {
             Some(constraint) => constraint.accept(token).map(|()| constraint.is_over())?,
             None => false,
         };
-        if let Some(n) = self.request.n_logprobs {
-            let (chosen, top) = logprobs_of(logits, token, n);
-            let logprobs = TokenLogprobs { chosen, top };
+        if let Some(logprobs) = self.logprobs(logits, token) {
             if sink(Event::Token(&logprobs)).is_break() {
                 return Ok(Some(FinishReason::Cancelled));
             }

@@ -16,11 +16,12 @@ mod multiples;
 mod pace;
 mod prefixes;
 mod prompt;
+mod prompt_scores;
 mod reasoning;
 mod request;
 mod schedule;
 mod score;
-mod scores;
+
 mod stop;
 
 pub use embedding::Pooling;

@@ -2,7 +2,7 @@
 
 use super::{
     Completion, Engine, EngineError, Event, FinishReason, JobId, Request, job::Job, prefixes::common,
-    scores::MOST_SCORED,
+    prompt_scores::MOST_SCORED,
 };
 use crate::{
     backend::BLOCK_LEN,

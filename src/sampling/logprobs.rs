@@ -1,6 +1,6 @@
 //! Log-probabilities of tokens under a model's logits.
 
-use super::greatest;
+use super::{Candidate, filters::top_k, greatest};
 use crate::TokenId;
 
 /// A token and the natural logarithm of its probability.
@@ -36,18 +36,14 @@ pub fn top_logprobs(logits: &[f32], n: usize) -> Vec<Logprob> {
 }
 
 fn top(logits: &[f32], n: usize, norm: f64) -> Vec<Logprob> {
+    // To `top_k`, 0 means all.
     if n == 0 {
         return Vec::new();
     }
-    let mut all: Vec<Logprob> = (0..).zip(logits).map(|(token, &logprob)| Logprob { token, logprob }).collect();
-    let likelier = |a: &Logprob, b: &Logprob| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token));
-    if n < all.len() {
-        all.select_nth_unstable_by(n - 1, likelier);
-    }
-    all.truncate(n);
-    all.sort_unstable_by(likelier);
-    all.iter_mut().for_each(|entry| entry.logprob = (f64::from(entry.logprob) - norm) as f32);
-    all
+    let mut likeliest = Vec::new();
+    top_k(logits, n, &mut likeliest);
+    let logprob = |logit: f32| (f64::from(logit) - norm) as f32;
+    likeliest.into_iter().map(|Candidate { token, logit }| Logprob { token, logprob: logprob(logit) }).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Products for AVX2, and with `VNNI` for AVX-VNNI, which differs in its dot products only.
 //!
-//! Few rows: the weights of four outputs are unpacked in registers, as in AVX-512 with vectors of half the length. Many
-//! rows: see `many`.
+//! Few rows: the weights of eight outputs are unpacked in registers, see `few`. Many rows: see `many`.
 
 mod dot;
 mod few;
