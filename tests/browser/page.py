@@ -126,11 +126,11 @@ def stream_and_stop(browser):
     browser.script(
         """
         const real = window.fetch;
-        const pause = () => new Promise(resolve => setTimeout(resolve, 80));
-        const slowly = () => new TransformStream({
+        const slowly = (n_events = 0) => new TransformStream({
             async transform(chunk, controller) {
                 for (const event of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
-                    await pause();
+                    // Soon so slowly that no answer ends before a busy machine gets to stopping it.
+                    await new Promise(resolve => setTimeout(resolve, n_events++ < 10 ? 80 : 1000));
                     controller.enqueue(new TextEncoder().encode(event));
                 }
             }

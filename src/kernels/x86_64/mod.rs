@@ -8,7 +8,6 @@ mod memory;
 mod operand;
 mod quad;
 mod scales;
-mod words;
 
 use super::isa::{Isa, Level};
 use super::{Columns, Rows, Weights, scalar};
@@ -19,8 +18,8 @@ use std::arch::x86_64::*;
 pub(super) struct Scratch {
     /// What few rows need of their activations for AVX-512.
     sums: Vec<[u8; 16]>,
-    /// What many rows need of theirs.
-    words: words::Words,
+    /// Activations of many rows for AVX-512.
+    pieces: Vec<avx512::Piece>,
     /// Unpacked weights for AVX-512.
     panel: Option<Box<avx512::Panel>>,
     /// Unfinished results of panels for AVX-512.

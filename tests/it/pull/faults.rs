@@ -244,7 +244,7 @@ fn a_small_file_with_a_wrong_bit_is_found_out() {
 #[test]
 fn an_interrupted_pull_goes_on_from_there() {
     let (mut fixture, content) = Fixture::of(3 << 20);
-    fixture.stub.pace(10 << 20);
+    fixture.stub.pace(1 << 20);
     fixture.watcher.stop_at = 1 << 20;
     assert!(matches!(fixture.fails(), PullError::Interrupted));
     fixture.watcher.stop_at = u64::MAX;

@@ -10,6 +10,7 @@ mod floats;
 mod many;
 mod pairs;
 mod panel;
+mod pieces;
 mod superblocks;
 mod tiles;
 
@@ -18,6 +19,7 @@ use super::operand::prepare;
 use crate::kernels::{Columns, Form, Rows, Weights};
 
 pub(super) use panel::Panel;
+pub(super) use pieces::Piece;
 
 /// From how many rows of activations on it pays to unpack panels.
 const fn many(form: Form) -> usize {

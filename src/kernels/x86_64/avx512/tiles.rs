@@ -1,134 +1,85 @@
 //! Tiles: the products of a panel with up to eight rows of activations.
 
 use super::ahead::Ahead;
-use super::panel::{DEPTH, Panel};
-use crate::kernels::Rows;
-use crate::kernels::x86_64::words::Words;
+use super::panel::Panel;
+use super::pieces::Piece;
+use crate::kernels::x86_64::memory::align_stack;
 use std::arch::x86_64::*;
 
-/// Adds the products of a panel, whose weights are in groups of `FOURS` times four, with the activations of `source` to
-/// the totals of all rows. `SCALES` and `WORDS` say how many of them go with a part of a row.
+/// Adds the products of a panel with `pieces`, the activations of all rows, to the totals of the rows. A group has `FOURS`
+/// times four weights; of blocks of 32 the panel has `n_blocks`.
+///
+/// # Panics
+/// If there are not as many totals as rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn multiply_rows<const FOURS: usize, const SCALES: usize, const WORDS: usize, const MINIMA: bool>(
+pub(super) fn multiply_rows<const FOURS: usize, const SUPERBLOCKS: bool, const MINIMA: bool>(
     panel: &Panel,
-    source: &Source,
+    n_blocks: usize,
+    pieces: &[Piece],
     totals: &mut [[__m512; 2]],
+    ahead: Ahead,
 ) {
+    assert_eq!(pieces.len(), totals.len(), "rows of activations and of results");
     let mut row = 0;
     while row < totals.len() {
-        let rest = &mut totals[row..];
+        let (x, rest) = (&pieces[row..], &mut totals[row..]);
         // The first tile asks for all.
-        let ahead = if row == 0 { source.ahead } else { Ahead::default() };
-        row += if let Some(totals) = rest.first_chunk_mut() {
-            tile::<FOURS, SCALES, WORDS, MINIMA, 8>(panel, &source.parts(row), totals, ahead)
-        } else if let Some(totals) = rest.first_chunk_mut() {
-            tile::<FOURS, SCALES, WORDS, MINIMA, 4>(panel, &source.parts(row), totals, ahead)
-        } else if let Some(totals) = rest.first_chunk_mut() {
-            tile::<FOURS, SCALES, WORDS, MINIMA, 2>(panel, &source.parts(row), totals, ahead)
-        } else if let Some(totals) = rest.first_chunk_mut() {
-            tile::<FOURS, SCALES, WORDS, MINIMA, 1>(panel, &source.parts(row), totals, ahead)
-        } else {
-            0
+        row += match rest.len() {
+            8.. if row > 0 => tile::<FOURS, SUPERBLOCKS, MINIMA, 8, false>(panel, n_blocks, x, rest, ahead),
+            8.. => tile::<FOURS, SUPERBLOCKS, MINIMA, 8, true>(panel, n_blocks, x, rest, ahead),
+            4.. => tile::<FOURS, SUPERBLOCKS, MINIMA, 4, true>(panel, n_blocks, x, rest, ahead),
+            2.. => tile::<FOURS, SUPERBLOCKS, MINIMA, 2, true>(panel, n_blocks, x, rest, ahead),
+            _ => tile::<FOURS, SUPERBLOCKS, MINIMA, 1, true>(panel, n_blocks, x, rest, ahead),
         };
     }
 }
 
-/// Where the activations of a panel come from: bytes of rows that are `stride` long, and words.
-pub(super) struct Source<'a> {
-    data: &'a [u8],
-    stride: usize,
-    words: &'a [[u8; 4]],
-    words_per_row: usize,
-    /// Where in the bytes of a row its scales start.
-    scales: usize,
-    /// Activations of a row that the panel is multiplied with.
-    depth: usize,
-    /// What is asked for meanwhile.
-    ahead: Ahead<'a>,
-}
-
-/// The activations of a row that a panel is multiplied with. What is read after each group is copied to a fixed place, so
-/// that no check of bounds interrupts the products.
-#[derive(Clone, Copy)]
-struct Part<'a, const SCALES: usize, const WORDS: usize> {
-    q: &'a [[u8; 4]],
-    scales: [[u8; 4]; SCALES],
-    words: [[u8; 4]; WORDS],
-}
-
-impl<'a> Source<'a> {
-    /// The activations from `k` on.
-    pub(super) fn new(x: &Rows<'a>, words: &'a Words, k: usize, ahead: Ahead<'a>) -> Source<'a> {
-        let (data, stride) = x.bytes();
-        let layout = x.form().layout(x.width());
-        let (words, words_per_row) = words.from(k);
-        let scales = layout.scales - k + k / x.form().block_len() * 4;
-        Source { data: &data[k..], stride, scales, words, words_per_row, ahead, depth: DEPTH.min(x.width() - k) }
-    }
-
-    /// The parts of `R` rows from `first_row` on.
-    #[inline]
-    fn parts<const SCALES: usize, const WORDS: usize, const R: usize>(
-        &self,
-        first_row: usize,
-    ) -> [Part<'a, SCALES, WORDS>; R] {
-        let mut parts = [Part { q: &[], scales: [[0; 4]; SCALES], words: [[0; 4]; WORDS] }; R];
-        for (i, part) in parts.iter_mut().enumerate() {
-            let row = &self.data[(first_row + i) * self.stride..];
-            part.q = row[..self.depth].as_chunks().0;
-            part.scales = start_of(row[self.scales..].as_chunks().0);
-            part.words = start_of(&self.words[(first_row + i) * self.words_per_row..]);
-        }
-        parts
-    }
-}
-
-/// The first `N` words. There always are as many: after the last of a row come others, or padding, which are not used.
-#[inline]
-fn start_of<const N: usize>(words: &[[u8; 4]]) -> [[u8; 4]; N] {
-    words.first_chunk().copied().unwrap_or([[0; 4]; N])
-}
-
-/// Adds the products of a panel with `R` rows of activations to their totals; returns `R`.
+/// Adds the products with the first `R` rows to their totals; returns `R`. Only where it `ASKS` it looks at `ahead`, which
+/// costs a tenth of the time.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile<const FOURS: usize, const SCALES: usize, const WORDS: usize, const MINIMA: bool, const R: usize>(
+fn tile<const FOURS: usize, const SUPERBLOCKS: bool, const MINIMA: bool, const R: usize, const ASKS: bool>(
     panel: &Panel,
-    x: &[Part<SCALES, WORDS>; R],
-    totals: &mut [[__m512; 2]; R],
+    n_blocks: usize,
+    x: &[Piece],
+    totals: &mut [[__m512; 2]],
     ahead: Ahead,
 ) -> usize {
-    if SCALES == 1 {
-        tile_of_superblocks::<FOURS, SCALES, WORDS, MINIMA, R>(panel, x, totals, ahead);
-    } else {
-        tile_of_blocks::<SCALES, WORDS, MINIMA, R>(panel, x, totals, ahead);
+    if let (Some(x), Some(totals)) = (x.first_chunk(), totals.first_chunk_mut()) {
+        if SUPERBLOCKS {
+            tile_of_superblocks::<FOURS, MINIMA, R, ASKS>(panel, x, totals, ahead);
+        } else {
+            tile_of_blocks::<MINIMA, R, ASKS>(panel, n_blocks, x, totals, ahead);
+        }
     }
     R
 }
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, const R: usize>(
+fn tile_of_blocks<const MINIMA: bool, const R: usize, const ASKS: bool>(
     panel: &Panel,
-    x: &[Part<SCALES, WORDS>; R],
+    n_blocks: usize,
+    x: &[Piece; R],
     totals: &mut [[__m512; 2]; R],
     ahead: Ahead,
 ) {
-    let n_blocks = x[0].q.len() / 8;
+    align_stack();
     let scales = panel.d.iter().zip(&panel.dmin);
     let mut local = *totals;
     for (b, (q, (d, dmin))) in panel.q.as_chunks::<8>().0.iter().zip(scales).enumerate().take(n_blocks) {
-        ahead.ask::<4>(b, 8);
+        if ASKS {
+            ahead.ask::<4>(b, 8);
+        }
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         if !MINIMA {
             for (sums, x) in sums.iter_mut().zip(x) {
                 *sums = [broadcast(x.words[b]); 2];
             }
         }
-        let groups: [&[[u8; 4]; 8]; R] = groups(x, b);
         for (i, q) in q.iter().enumerate() {
-            for (sums, group) in sums.iter_mut().zip(groups) {
-                let x = broadcast(group[i]);
+            for (sums, x) in sums.iter_mut().zip(x) {
+                let x = broadcast(x.q.as_chunks::<8>().0[b][i]);
                 sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
                 sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
             }
@@ -152,31 +103,27 @@ fn tile_of_blocks<const SCALES: usize, const WORDS: usize, const MINIMA: bool, c
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile_of_superblocks<
-    const FOURS: usize,
-    const SCALES: usize,
-    const WORDS: usize,
-    const MINIMA: bool,
-    const R: usize,
->(
+fn tile_of_superblocks<const FOURS: usize, const MINIMA: bool, const R: usize, const ASKS: bool>(
     panel: &Panel,
-    x: &[Part<SCALES, WORDS>; R],
+    x: &[Piece; R],
     totals: &mut [[__m512; 2]; R],
     ahead: Ahead,
 ) {
+    align_stack();
     let mut products = [[_mm512_setzero_si512(); 2]; R];
     for (g, (q, scales)) in panel.q.as_chunks::<FOURS>().0.iter().zip(&panel.scales).enumerate() {
-        ahead.ask::<3>(g, 64 / FOURS);
+        if ASKS {
+            ahead.ask::<3>(g, 64 / FOURS);
+        }
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         if !MINIMA {
             for (sums, x) in sums.iter_mut().zip(x) {
                 *sums = [broadcast(x.words[g]); 2];
             }
         }
-        let groups: [&[[u8; 4]; FOURS]; R] = groups(x, g);
         for (i, q) in q.iter().enumerate() {
-            for (sums, group) in sums.iter_mut().zip(groups) {
-                let x = broadcast(group[i]);
+            for (sums, x) in sums.iter_mut().zip(x) {
+                let x = broadcast(x.q.as_chunks::<FOURS>().0[g][i]);
                 sums[0] = _mm512_dpbusd_epi32(sums[0], q[0], x);
                 sums[1] = _mm512_dpbusd_epi32(sums[1], q[1], x);
             }
@@ -191,8 +138,8 @@ fn tile_of_superblocks<
         let scale = _mm512_castsi512_ps(broadcast(x[r].scales[0]));
         let mut minima = [_mm512_setzero_si512(); 2];
         if MINIMA {
-            for (factors, words) in panel.minima.iter().zip(&x[r].words) {
-                let words = broadcast(*words);
+            for (factors, words) in panel.minima[..32 / FOURS].iter().zip(x[r].words) {
+                let words = broadcast(words);
                 minima[0] = _mm512_dpwssd_epi32(minima[0], factors[0], words);
                 minima[1] = _mm512_dpwssd_epi32(minima[1], factors[1], words);
             }
@@ -208,19 +155,6 @@ fn tile_of_superblocks<
             totals[half] = _mm512_fmadd_ps(scale, value, totals[half]);
         }
     }
-}
-
-/// Group `g` of the activations of each row.
-#[inline]
-fn groups<'a, const FOURS: usize, const SCALES: usize, const WORDS: usize, const R: usize>(
-    x: &[Part<'a, SCALES, WORDS>; R],
-    g: usize,
-) -> [&'a [[u8; 4]; FOURS]; R] {
-    let mut groups = [&[[0; 4]; FOURS]; R];
-    for (group, x) in groups.iter_mut().zip(x) {
-        *group = &x.q.as_chunks().0[g];
-    }
-    groups
 }
 
 #[inline]
