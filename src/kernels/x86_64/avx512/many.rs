@@ -15,10 +15,10 @@ use crate::tensor::Dtype;
 use bytemuck::cast_slice;
 use std::arch::x86_64::*;
 
-/// Panels that take turns, so that a part of the activations comes from the second cache more often than from farther.
+/// Panels whose results are written together, and which take turns where the activations are many.
 const TURNS: usize = 8;
-/// Bytes of activations from which on they do; fewer stay in the second cache anyway, and weights are better read in the
-/// order of memory.
+/// Bytes of activations from which on panels take turns, so that a part of the activations is fetched once for all of them.
+/// Fewer stay in the second cache anyway, and weights are better read in the order of memory.
 const NEAR: usize = 1 << 19;
 
 /// The products of the outputs of `out` with all rows.
@@ -41,47 +41,59 @@ pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, scratch: &mut S
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Scratch) {
-    let panel = scratch.panel.get_or_insert_with(|| Box::new(Panel::new()));
+    let Scratch { panel, pieces, totals, .. } = scratch;
+    let panel = panel.get_or_insert_with(|| Box::new(Panel::new()));
     let (n, n_rows) = (out.range().len(), x.n_rows());
-    let is_near = x.bytes().0.len() <= NEAR;
-    let turns = if is_near { 1 } else { TURNS };
     let (width, depth) = (x.width() / B::DTYPE.block_len(), DEPTH / B::DTYPE.block_len());
-    let pieces = &mut scratch.pieces;
-    pieces.resize(if is_near { x.width().div_ceil(DEPTH) * n_rows } else { n_rows }, Piece::ZEROS);
+    let n_steps = width.div_ceil(depth);
+    let is_near = x.bytes().0.len() <= NEAR;
+    pieces.resize(if is_near { n_steps * n_rows } else { n_rows }, Piece::ZEROS);
     if is_near {
         (0..).step_by(DEPTH).zip(pieces.chunks_exact_mut(n_rows)).for_each(|(k, pieces)| gather::<B>(x, k, pieces));
     }
     let stored: &[B] = cast_slice(weights.rows(out.range()));
-    let blocks_from = |first: usize| &stored[first.min(n) * width..(first + turns * OUTPUTS).min(n) * width];
-    prefetch(cast_slice(blocks_from(0)));
+    let blocks_of = |first: usize| &stored[first.min(n) * width..(first + OUTPUTS).min(n) * width];
+    let from = |output: usize, step: usize| cast_slice(stored.get(output * width + step * depth..).unwrap_or_default());
+    let stride = width * size_of::<B>();
+    prefetch(cast_slice(blocks_of(0)));
     let mut rows = [[&[][..]; OUTPUTS]; TURNS];
-    for first in (0..n).step_by(turns * OUTPUTS) {
-        let n_panels = turns.min((n - first).div_ceil(OUTPUTS));
-        scratch.totals.clear();
-        scratch.totals.resize(n_panels * n_rows, [_mm512_setzero_ps(); 2]);
+    for first in (0..n).step_by(TURNS * OUTPUTS) {
+        let n_panels = TURNS.min((n - first).div_ceil(OUTPUTS));
+        totals.clear();
+        totals.resize(n_panels * n_rows, [_mm512_setzero_ps(); 2]);
         for (output, row) in rows[..n_panels].as_flattened_mut().iter_mut().enumerate() {
             // Beyond the last of the range, that one again.
             *row = &stored[(first + output).min(n - 1) * width..][..width];
         }
-        let far: &[u8] = cast_slice(blocks_from(first + turns * OUTPUTS));
-        let mut far = far.chunks(far.len().div_ceil(width.div_ceil(depth) * n_panels).max(1));
-        for (i, b) in (0..width).step_by(depth).enumerate() {
-            if !is_near {
-                gather::<B>(x, b * B::DTYPE.block_len(), pieces);
+        let mut multiply = |turn: usize, step: usize, pieces: &[Piece], ahead: Ahead| {
+            let n_blocks = depth.min(width - step * depth);
+            panel.fill(&rows[turn], step * depth, n_blocks);
+            multiply::<B>(panel, n_blocks, pieces, &mut totals[turn * n_rows..][..n_rows], ahead);
+        };
+        let panels = (first..).step_by(OUTPUTS).take(n_panels);
+        if is_near {
+            for (turn, output) in panels.enumerate() {
+                let far: &[u8] = cast_slice(blocks_of(output + OUTPUTS));
+                let mut far = far.chunks(far.len().div_ceil(n_steps).max(1));
+                for (step, pieces) in pieces.chunks_exact(n_rows).enumerate() {
+                    let ahead = Ahead { far: far.next().unwrap_or_default(), near: from(output, step + 1), stride };
+                    multiply(turn, step, pieces, ahead);
+                }
             }
-            let pieces = &pieces[if is_near { i * n_rows } else { 0 }..][..n_rows];
-            for (turn, totals) in scratch.totals.chunks_exact_mut(n_rows).enumerate() {
-                panel.fill(&rows[turn], b, depth.min(width - b));
-                let near = stored.get((first + turn * OUTPUTS) * width + b + depth..).unwrap_or_default();
-                let ahead = Ahead {
-                    far: far.next().unwrap_or_default(),
-                    near: cast_slice(near),
-                    stride: width * size_of::<B>(),
-                };
-                multiply::<B>(panel, depth.min(width - b), pieces, totals, ahead);
+        } else {
+            for step in 0..n_steps {
+                gather::<B>(x, step * DEPTH, pieces);
+                for (turn, output) in panels.clone().enumerate() {
+                    let near = match turn + 1 < n_panels {
+                        true => from(output + OUTPUTS, step),
+                        false if step + 1 < n_steps => from(first, step + 1),
+                        false => from(first + TURNS * OUTPUTS, 0),
+                    };
+                    multiply(turn, step, pieces, Ahead { far: &[], near, stride });
+                }
             }
         }
-        copy_out(&scratch.totals, first, &mut out);
+        copy_out(totals, first, &mut out);
     }
 }
 
