@@ -8,34 +8,35 @@
 //!
 //! # How close to the machine
 //!
-//! One thread of an EPYC (Zen 5) with AVX-512 VNNI, each product measured in CPU time of its thread beside the ceiling in
-//! the same process: for one row a plain read of the same memory, for 512 rows int8 dot products in registers; 8 and 32
-//! rows as the time that they take over that of one. A plain read has no prefetch, which is why one row can exceed it.
+//! One thread of an EPYC (Zen 5) with AVX-512 VNNI, each product beside the ceiling in the same process: for one row a plain
+//! read of the same memory, for 512 rows int8 dot products in registers; 8 and 32 rows as the time that they take over that
+//! of one. A plain read has no prefetch, which is why one row can exceed it.
 //!
 //! | weights | one row, of the read | 8 rows, of one | 32 rows, of one | 512 rows, of the int8 peak |
 //! |---------|---------------------:|---------------:|----------------:|---------------------------:|
-//! | Q4_0    |                103 % |            2.8 |             7.3 |                 58 to 60 % |
-//! | Q5_0    |                 87 % |            2.0 |             5.2 |                            |
-//! | Q8_0    |                117 % |            1.8 |             4.6 |                       60 % |
-//! | Q4_K    |                107 % |            2.3 |             6.7 |                 61 to 65 % |
-//! | Q5_K    |                104 % |            1.9 |             5.2 |                 59 to 65 % |
-//! | Q6_K    |                114 % |            2.4 |             5.9 |                 62 to 63 % |
-//! | F16     |                123 % |                |                 |                            |
+//! | Q4_0    |                 95 % |            2.4 |             6.1 |                       66 % |
+//! | Q5_0    |                 79 % |            1.8 |             4.4 |                       66 % |
+//! | Q8_0    |                107 % |            1.6 |             3.9 |                       64 % |
+//! | Q4_K    |                 96 % |            1.9 |             5.6 |                 68 to 69 % |
+//! | Q5_K    |                 88 % |            1.6 |             4.4 |                 67 to 68 % |
+//! | Q6_K    |                108 % |            1.8 |             4.8 |                 64 to 65 % |
+//! | F16     |                109 % |            2.0 |             6.7 |                            |
 //!
-//! Time per row falls up to 128 rows and stays about there. At the int8 peak, 32 rows of Q4_K would take 3.5 times as long
-//! as one row takes to be read.
+//! Two threads together reach 93 to 103 % of what two read, and 62 to 69 % of the int8 peak. At this peak, 32 rows of Q4_K
+//! would take 3.5 times as long as one row takes to be read. What the multipliers also do, scaling the sums of groups and
+//! adding minima, is a fifth of their work with many rows of Q4_K and Q6_K.
 //!
 //! On the same machine with the sets of 256 bits, 512 rows against the dot products that these have, three instructions
 //! for each with AVX2. Where 16 bits hold the sums of several products, AVX2 needs fewer and exceeds them:
 //!
 //! | weights | AVX-VNNI | AVX2  |
 //! |---------|---------:|------:|
-//! | Q4_0    |     66 % | 110 % |
-//! | Q5_0    |     66 % |  99 % |
-//! | Q8_0    |     66 % |  63 % |
-//! | Q4_K    |     68 % | 121 % |
-//! | Q5_K    |     69 % | 118 % |
-//! | Q6_K    |     60 % |  95 % |
+//! | Q4_0    |     65 % | 115 % |
+//! | Q5_0    |     65 % | 110 % |
+//! | Q8_0    |     66 % |  72 % |
+//! | Q4_K    |     68 % | 128 % |
+//! | Q5_K    |     67 % | 121 % |
+//! | Q6_K    |     58 % |  93 % |
 //!
 //! One thread of an EPYC of Zen 3, which has AVX2 only, from its second cache: nanoseconds for 256 weights of an output and
 //! each row.
