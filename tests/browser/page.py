@@ -126,10 +126,14 @@ def stream_and_stop(browser):
     browser.script(
         """
         const real = window.fetch;
-        const slowly = (n_events = 0) => new TransformStream({
+        // Also what has arrived already comes slowly, and no more of it after the answer is stopped; soon so slowly that no
+        // answer ends before a busy machine gets to stopping it.
+        const slowly = (signal, n_events = 0) => new TransformStream({
+            start(controller) {
+                signal.addEventListener("abort", () => controller.error(signal.reason));
+            },
             async transform(chunk, controller) {
                 for (const event of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
-                    // Soon so slowly that no answer ends before a busy machine gets to stopping it.
                     await new Promise(resolve => setTimeout(resolve, n_events++ < 10 ? 80 : 1000));
                     controller.enqueue(new TextEncoder().encode(event));
                 }
@@ -139,7 +143,7 @@ def stream_and_stop(browser):
         window.fetch = async (url, options) => {
             if (options?.body) window.asked.push(JSON.parse(options.body));
             const response = await real(url, options);
-            return window.slow ? new Response(response.body.pipeThrough(slowly()), response) : response;
+            return window.slow ? new Response(response.body.pipeThrough(slowly(options.signal)), response) : response;
         };
         window.slow = true;
         """)
