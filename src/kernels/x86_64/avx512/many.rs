@@ -39,55 +39,75 @@ pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, scratch: &mut S
     }
 }
 
+/// The weights of all outputs that are asked for, `width` blocks each; a panel takes `depth` of these in a step.
+struct Stored<'a, B> {
+    blocks: &'a [B],
+    n: usize,
+    width: usize,
+    depth: usize,
+}
+
+impl<'a, B: Block> Stored<'a, B> {
+    /// The weights of each output of the panel from `first` on; beyond the last output, of that one again.
+    fn rows(&self, first: usize) -> [&'a [B]; OUTPUTS] {
+        std::array::from_fn(|i| &self.blocks[(first + i).min(self.n - 1) * self.width..][..self.width])
+    }
+
+    /// All weights of the panel from `first` on, none if there is no such panel.
+    fn panel(&self, first: usize) -> &'a [u8] {
+        let blocks = first.min(self.n) * self.width..(first + OUTPUTS).min(self.n) * self.width;
+        cast_slice(&self.blocks[blocks])
+    }
+
+    /// All weights from those on that `output` has for `step`.
+    fn from(&self, output: usize, step: usize) -> &'a [u8] {
+        cast_slice(self.blocks.get(output * self.width + step * self.depth..).unwrap_or_default())
+    }
+}
+
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Scratch) {
     let Scratch { panel, pieces, totals, .. } = scratch;
     let panel = panel.get_or_insert_with(|| Box::new(Panel::new()));
     let (n, n_rows) = (out.range().len(), x.n_rows());
     let (width, depth) = (x.width() / B::DTYPE.block_len(), DEPTH / B::DTYPE.block_len());
-    let n_steps = width.div_ceil(depth);
+    let stored: Stored<B> = Stored { blocks: cast_slice(weights.rows(out.range())), n, width, depth };
+    let (n_steps, stride) = (width.div_ceil(depth), width * size_of::<B>());
+    prefetch(stored.panel(0));
     let is_near = x.bytes().0.len() <= NEAR;
     pieces.resize(if is_near { n_steps * n_rows } else { n_rows }, Piece::ZEROS);
     if is_near {
         (0..).step_by(DEPTH).zip(pieces.chunks_exact_mut(n_rows)).for_each(|(k, pieces)| gather::<B>(x, k, pieces));
     }
-    let stored: &[B] = cast_slice(weights.rows(out.range()));
-    let blocks_of = |first: usize| &stored[first.min(n) * width..(first + OUTPUTS).min(n) * width];
-    let from = |output: usize, step: usize| cast_slice(stored.get(output * width + step * depth..).unwrap_or_default());
-    let stride = width * size_of::<B>();
-    prefetch(cast_slice(blocks_of(0)));
     let mut rows = [[&[][..]; OUTPUTS]; TURNS];
     for first in (0..n).step_by(TURNS * OUTPUTS) {
-        let n_panels = TURNS.min((n - first).div_ceil(OUTPUTS));
+        let outputs = (first..n.min(first + TURNS * OUTPUTS)).step_by(OUTPUTS);
+        let n_panels = outputs.len();
         totals.clear();
         totals.resize(n_panels * n_rows, [_mm512_setzero_ps(); 2]);
-        for (output, row) in rows[..n_panels].as_flattened_mut().iter_mut().enumerate() {
-            // Beyond the last of the range, that one again.
-            *row = &stored[(first + output).min(n - 1) * width..][..width];
-        }
+        rows.iter_mut().zip(outputs.clone()).for_each(|(rows, output)| *rows = stored.rows(output));
         let mut multiply = |turn: usize, step: usize, pieces: &[Piece], ahead: Ahead| {
             let n_blocks = depth.min(width - step * depth);
             panel.fill(&rows[turn], step * depth, n_blocks);
             multiply::<B>(panel, n_blocks, pieces, &mut totals[turn * n_rows..][..n_rows], ahead);
         };
-        let panels = (first..).step_by(OUTPUTS).take(n_panels);
         if is_near {
-            for (turn, output) in panels.enumerate() {
-                let far: &[u8] = cast_slice(blocks_of(output + OUTPUTS));
+            for (turn, output) in outputs.enumerate() {
+                let far = stored.panel(output + OUTPUTS);
                 let mut far = far.chunks(far.len().div_ceil(n_steps).max(1));
                 for (step, pieces) in pieces.chunks_exact(n_rows).enumerate() {
-                    let ahead = Ahead { far: far.next().unwrap_or_default(), near: from(output, step + 1), stride };
-                    multiply(turn, step, pieces, ahead);
+                    let (far, near) = (far.next().unwrap_or_default(), stored.from(output, step + 1));
+                    multiply(turn, step, pieces, Ahead { far, near, stride });
                 }
             }
         } else {
             for step in 0..n_steps {
                 gather::<B>(x, step * DEPTH, pieces);
-                for (turn, output) in panels.clone().enumerate() {
+                for (turn, output) in outputs.clone().enumerate() {
                     let near = match turn + 1 < n_panels {
-                        true => from(output + OUTPUTS, step),
-                        false if step + 1 < n_steps => from(first, step + 1),
-                        false => from(first + TURNS * OUTPUTS, 0),
+                        true => stored.from(output + OUTPUTS, step),
+                        false if step + 1 < n_steps => stored.from(first, step + 1),
+                        false => stored.from(first + TURNS * OUTPUTS, 0),
                     };
                     multiply(turn, step, pieces, Ahead { far: &[], near, stride });
                 }
