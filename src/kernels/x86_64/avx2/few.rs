@@ -3,7 +3,7 @@
 
 use super::heads::{self, Head};
 use super::many::{broadcast, pairs as word_pairs};
-use super::{dot, pairs};
+use super::{dot, many, pairs};
 use crate::kernels::streams::{blocks_of, outputs_of};
 use crate::kernels::x86_64::memory::{AHEAD, load16, load32, prefetch_at, store32, twice};
 use crate::kernels::x86_64::operand::{Block, with_block};
@@ -46,7 +46,7 @@ fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns
         let mut row = 0;
         while row < x.n_rows() {
             row += match x.n_rows() - row {
-                4.. => store(&mut out, row, outputs, eight::<VNNI, B, 4>(rows, x, row, word)),
+                4.. if many(B::DTYPE) > 4 => store(&mut out, row, outputs, eight::<VNNI, B, 4>(rows, x, row, word)),
                 2.. => store(&mut out, row, outputs, eight::<VNNI, B, 2>(rows, x, row, word)),
                 _ => store(&mut out, row, outputs, eight::<VNNI, B, 1>(rows, x, row, word)),
             };
