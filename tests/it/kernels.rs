@@ -144,7 +144,7 @@ fn the_bits_of_a_row_do_not_depend_on_its_company_nor_on_the_division_of_outputs
 fn the_bits_of_rows_stay_when_there_are_too_many_for_the_caches() {
     let mut random = ChaCha8Rng::seed_from_u64(6);
     let mut scratch = Scratch::default();
-    let (n_out, width, n_rows) = (70, 8192, 80);
+    let (n_out, width, n_rows) = (290, 8192, 80);
     for dtype in Dtype::all() {
         let form = Form::of(dtype);
         let matrix = Matrix::random(dtype, (n_out, width), false, &mut random);
