@@ -120,8 +120,8 @@ pub(super) fn store32(x: __m256, lanes: &mut [f32; 8]) {
     unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), x) }
 }
 
-/// Makes the compiler align the stack of the caller, so that vectors that it keeps there do not
-/// reach from one cache line into the next, which costs some kernels a fifth of their speed.
+/// Makes the compiler align the stack of the caller, so that vectors that it keeps there do not reach from one cache line
+/// into the next, which costs some kernels a fifth of their speed.
 #[inline]
 pub(super) fn align_stack() {
     #[repr(align(64))]

@@ -3,6 +3,7 @@
 
 mod avx2;
 mod avx512;
+mod cut;
 mod floats;
 mod memory;
 mod operand;

@@ -46,6 +46,7 @@ fn all<const VNNI: bool, B: Block>(weights: &Weights, x: &Rows, mut out: Columns
         let mut row = 0;
         while row < x.n_rows() {
             row += match x.n_rows() - row {
+                // Where panels start earlier, there never are four.
                 4.. if many(B::DTYPE) > 4 => store(&mut out, row, outputs, eight::<VNNI, B, 4>(rows, x, row, word)),
                 2.. => store(&mut out, row, outputs, eight::<VNNI, B, 2>(rows, x, row, word)),
                 _ => store(&mut out, row, outputs, eight::<VNNI, B, 1>(rows, x, row, word)),

@@ -10,7 +10,7 @@ use crate::kernels::x86_64::memory::{prefetch, prefetch_twice};
 pub(super) struct Ahead<'a> {
     /// Weights of panels that come later, in the order of memory: on their way from there.
     pub(super) far: &'a [u8],
-    /// Weights of this panel's rows that come next, from those of the first row on: on their way from the second cache.
+    /// The weights that the next panel is filled with, from those of its first row on: on their way to the first cache.
     pub(super) near: &'a [u8],
     /// Bytes from a row to the next.
     pub(super) stride: usize,

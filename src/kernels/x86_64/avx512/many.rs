@@ -5,13 +5,11 @@ use super::ahead::Ahead;
 use super::panel::{DEPTH, OUTPUTS, Panel};
 use super::pieces::{Piece, gather};
 use super::tiles::multiply_rows;
-use crate::kernels::block::{Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
 use crate::kernels::x86_64::Scratch;
 use crate::kernels::x86_64::memory::{prefetch, store64};
-use crate::kernels::x86_64::operand::Block;
+use crate::kernels::x86_64::operand::{Block, with_block};
 use crate::kernels::x86_64::scales::{group, has_minima};
 use crate::kernels::{Columns, Rows, Weights};
-use crate::tensor::Dtype;
 use bytemuck::cast_slice;
 use std::arch::x86_64::*;
 
@@ -24,19 +22,7 @@ const NEAR: usize = 1 << 19;
 /// The products of the outputs of `out` with all rows.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) fn product(weights: &Weights, x: &Rows, out: Columns, scratch: &mut Scratch) {
-    match weights.dtype() {
-        Dtype::F32 | Dtype::F16 | Dtype::BF16 => unreachable!("plain floats have no blocks"),
-        Dtype::Q4_0 => all::<Q4_0>(weights, x, out, scratch),
-        Dtype::Q4_1 => all::<Q4_1>(weights, x, out, scratch),
-        Dtype::Q5_0 => all::<Q5_0>(weights, x, out, scratch),
-        Dtype::Q5_1 => all::<Q5_1>(weights, x, out, scratch),
-        Dtype::Q8_0 => all::<Q8_0>(weights, x, out, scratch),
-        Dtype::Q2_K => all::<Q2_K>(weights, x, out, scratch),
-        Dtype::Q3_K => all::<Q3_K>(weights, x, out, scratch),
-        Dtype::Q4_K => all::<Q4_K>(weights, x, out, scratch),
-        Dtype::Q5_K => all::<Q5_K>(weights, x, out, scratch),
-        Dtype::Q6_K => all::<Q6_K>(weights, x, out, scratch),
-    }
+    with_block!(weights.dtype(), B => all::<B>(weights, x, out, scratch));
 }
 
 /// The weights of all outputs that are asked for, `width` blocks each; a panel takes `depth` of these in a step.
@@ -86,7 +72,7 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Sc
         totals.clear();
         totals.resize(n_panels * n_rows, [_mm512_setzero_ps(); 2]);
         rows.iter_mut().zip(outputs.clone()).for_each(|(rows, output)| *rows = stored.rows(output));
-        let mut multiply = |turn: usize, step: usize, pieces: &[Piece], ahead: Ahead| {
+        let mut take = |turn: usize, step: usize, pieces: &[Piece], ahead: Ahead| {
             let n_blocks = depth.min(width - step * depth);
             panel.fill(&rows[turn], step * depth, n_blocks);
             multiply::<B>(panel, n_blocks, pieces, &mut totals[turn * n_rows..][..n_rows], ahead);
@@ -96,20 +82,24 @@ fn all<B: Block>(weights: &Weights, x: &Rows, mut out: Columns, scratch: &mut Sc
                 let far = stored.panel(output + OUTPUTS);
                 let mut far = far.chunks(far.len().div_ceil(n_steps).max(1));
                 for (step, pieces) in pieces.chunks_exact(n_rows).enumerate() {
-                    let (far, near) = (far.next().unwrap_or_default(), stored.from(output, step + 1));
-                    multiply(turn, step, pieces, Ahead { far, near, stride });
+                    let far = far.next().unwrap_or_default();
+                    let last = step + 1 == n_steps;
+                    let near = if last { stored.from(output + OUTPUTS, 0) } else { stored.from(output, step + 1) };
+                    take(turn, step, pieces, Ahead { far, near, stride });
                 }
             }
         } else {
             for step in 0..n_steps {
                 gather::<B>(x, step * DEPTH, pieces);
                 for (turn, output) in outputs.clone().enumerate() {
-                    let near = match turn + 1 < n_panels {
-                        true => stored.from(output + OUTPUTS, step),
-                        false if step + 1 < n_steps => stored.from(first, step + 1),
-                        false => stored.from(first + TURNS * OUTPUTS, 0),
+                    let near = if turn + 1 < n_panels {
+                        stored.from(output + OUTPUTS, step)
+                    } else if step + 1 < n_steps {
+                        stored.from(first, step + 1)
+                    } else {
+                        stored.from(output + OUTPUTS, 0)
                     };
-                    multiply(turn, step, pieces, Ahead { far: &[], near, stride });
+                    take(turn, step, pieces, Ahead { far: &[], near, stride });
                 }
             }
         }
