@@ -192,12 +192,13 @@ fn a_build_fails_if_a_test_is_slower_than_allowed() {
     let text = stdout(&mut gate(&[]));
     assert!(text.contains("Compared with") && text.contains("pass"), "{text}");
 
-    rescale(&base, 100.0 * 100.0);
+    // So much faster that neither a busy machine then nor one now makes a difference.
+    rescale(&base, 100.0 * 10_000.0);
     let output = gate(&[]).assert().code(10).get_output().clone();
     let (text, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(text.contains("SLOWER"), "{text}");
-    assert!(error.starts_with("error: ") && error.contains("pp8 with 2 threads lost 9"), "{error}");
-    assert!(error.contains("tg4 with 2 threads lost 9") && error.contains("50.0 %"), "{error}");
+    assert!(error.starts_with("error: ") && error.contains("pp8 with 2 threads lost "), "{error}");
+    assert!(error.contains("tg4 with 2 threads lost ") && error.contains("50.0 %"), "{error}");
     let written = fs::read_to_string(&summary).unwrap();
     assert_eq!(written.matches("## taper bench").count(), 2, "a summary is added to the page");
     assert!(written.contains("| pp8 ") && written.contains("SLOWER"));
